@@ -1,0 +1,172 @@
+/**
+ * A broker's use cases as its doors see them: no wire, no streams. Everything that goes wrong is an
+ * `OttlaError`; where a result carries many items, each has its own error.
+ */
+import type { ControllerRequests, ItemError, QuorumDescription } from "../metadata/commands.ts";
+import type { BrokerRegistration, MetadataImage, TopicImage } from "../metadata/image.ts";
+import type { ConfigResourceType } from "../metadata/records.ts";
+import type { BrokerId, LeaderEpoch, Offset, PartitionIndex } from "../model/ids.ts";
+import type { Batch } from "../record/batch.ts";
+
+export interface LeaderHint {
+  readonly brokerId: BrokerId;
+  readonly leaderEpoch: LeaderEpoch;
+}
+
+export interface ProduceOne {
+  readonly topic: string;
+  readonly partition: PartitionIndex;
+  /** One RecordBatch v2; the broker keeps and patches these bytes. */
+  readonly batch: Uint8Array;
+  readonly acks: -1 | 0 | 1;
+  /** How long to wait for the ISR, in ms. */
+  readonly timeoutMs: number;
+}
+
+export interface ProduceResult {
+  readonly error: ItemError | undefined;
+  /** -1 with an error. */
+  readonly baseOffset: Offset;
+  /** -1 unless LogAppendTime. */
+  readonly logAppendTimeMs: number;
+  readonly logStartOffset: Offset;
+  /** With NOT_LEADER_OR_FOLLOWER: who leads, as far as known. */
+  readonly leader: LeaderHint | undefined;
+}
+
+export interface FetchStartOne {
+  readonly handle: number;
+  readonly topic: string;
+  readonly partition: PartitionIndex;
+  readonly offset: Offset;
+  /** -1: not known. */
+  readonly currentLeaderEpoch: LeaderEpoch;
+  readonly maxBytes: number;
+}
+
+export interface FetchedOne {
+  readonly handle: number;
+  readonly error: ItemError | undefined;
+  readonly highWatermark: Offset;
+  readonly lastStableOffset: Offset;
+  readonly logStartOffset: Offset;
+  readonly batches: readonly Batch[];
+  readonly leader: LeaderHint | undefined;
+}
+
+/** A consumer's open fetch: partitions in turn, within its credit, woken by the high watermark. */
+export interface FetchSession {
+  start(partition: FetchStartOne): void;
+  stop(handle: number): void;
+  /** More bytes may be sent. */
+  credit(bytes: number): void;
+  close(): void;
+}
+
+/** Called with each response; the session waits for the returned promise before it sends on. */
+export type FetchSink = (fetched: readonly FetchedOne[]) => void | Promise<void>;
+
+export interface ListOffsetOne {
+  readonly topic: string;
+  readonly partition: PartitionIndex;
+  /** ms since 1970; -1 latest, -2 earliest, -3 largest timestamp. */
+  readonly timestamp: number;
+}
+
+export interface ListOffsetResult extends ListOffsetOne {
+  readonly error: ItemError | undefined;
+  readonly offset: Offset;
+  readonly leaderEpoch: LeaderEpoch;
+  readonly leader: LeaderHint | undefined;
+}
+
+export interface DeleteRecordsOne {
+  readonly topic: string;
+  readonly partition: PartitionIndex;
+  /** -1: the high watermark. */
+  readonly beforeOffset: Offset;
+}
+
+export interface DeleteRecordsResult {
+  readonly topic: string;
+  readonly partition: PartitionIndex;
+  readonly error: ItemError | undefined;
+  readonly lowWatermark: Offset;
+  readonly leader: LeaderHint | undefined;
+}
+
+export interface ConfigResourceName {
+  readonly resource: ConfigResourceType;
+  readonly name: string;
+}
+
+export interface DescribedConfigEntry {
+  readonly key: string;
+  readonly value: string;
+  readonly source:
+    | "DYNAMIC_TOPIC_CONFIG"
+    | "DYNAMIC_BROKER_CONFIG"
+    | "DYNAMIC_DEFAULT_BROKER_CONFIG"
+    | "STATIC_BROKER_CONFIG"
+    | "DEFAULT_CONFIG";
+  readonly readOnly: boolean;
+  readonly type: string;
+  readonly documentation: string;
+  readonly hasEffect: boolean;
+}
+
+export interface DescribedConfigs extends ConfigResourceName {
+  readonly error: ItemError | undefined;
+  readonly entries: readonly DescribedConfigEntry[];
+}
+
+export interface BrokerHealth {
+  /** The event loop turns and nothing is fatal. */
+  readonly live: boolean;
+  /** Registered, unfenced, metadata caught up. */
+  readonly ready: boolean;
+  readonly reason: string;
+}
+
+export interface BrokerApi {
+  readonly brokerId: BrokerId;
+  /** The metadata that this broker has applied. */
+  image(): MetadataImage;
+  /** -1 unknown. */
+  controllerId(): BrokerId;
+  liveBrokers(): readonly BrokerRegistration[];
+  /**
+   * Finds topics; creates missing ones if asked and `auto.create.topics.enable` allows it.
+   * An unknown name comes as its error.
+   */
+  topics(
+    names: readonly string[],
+    allowAutoCreate: boolean,
+  ): Promise<readonly (TopicImage | (ItemError & { readonly name: string }))[]>;
+  /** Never rejects: what is wrong is in the result. */
+  produce(one: ProduceOne): Promise<ProduceResult>;
+  openFetch(sink: FetchSink): FetchSession;
+  listOffsets(items: readonly ListOffsetOne[]): Promise<readonly ListOffsetResult[]>;
+  deleteRecords(
+    items: readonly DeleteRecordsOne[],
+    timeoutMs: number,
+  ): Promise<readonly DeleteRecordsResult[]>;
+  describeConfigs(resources: readonly ConfigResourceName[]): readonly DescribedConfigs[];
+  initProducerId(): Promise<{ readonly producerId: number; readonly producerEpoch: number }>;
+  describeQuorum(): Promise<QuorumDescription>;
+  /** Forwards to the active controller, waiting out an election within `timeoutMs`; may reject. */
+  controller<Name extends AdminRequestName>(
+    name: Name,
+    request: ControllerRequests[Name]["request"],
+    timeoutMs: number,
+  ): Promise<ControllerRequests[Name]["reply"]>;
+  health(): BrokerHealth;
+}
+
+export type AdminRequestName =
+  | "create-topics"
+  | "delete-topics"
+  | "create-partitions"
+  | "alter-configs"
+  | "elect-leaders"
+  | "unregister-broker";

@@ -1,0 +1,59 @@
+/**
+ * THE limits that no configuration key governs. The unit stands last in the name. What a Kafka key
+ * governs stands in the configuration table instead.
+ */
+import { assert } from "../base/assert.ts";
+
+export const LIMITS = {
+  /** Kafka's own (Topic.java): longer names do not fit a file name with partition and suffix. */
+  topicNameCharacters: 249,
+  /** One topic's partitions; a request for more is a slip of the keyboard. */
+  partitionsPerTopicCount: 10_000,
+  /** All partitions of one cluster, so that the metadata image fits its snapshot. */
+  partitionsPerClusterCount: 200_000,
+  topicsPerRequestCount: 2_000,
+  /** Largest gRPC message at either door: a fetch frame, or a produce request. */
+  grpcMessageBytes: 16 * 1024 * 1024,
+  /** Records of one batch: bounds the walk over record lengths. */
+  recordsPerBatchCount: 1_000_000,
+  /** Uncompressed size of one compressed batch: a bomb is refused before it is opened further. */
+  decompressedBatchBytes: 64 * 1024 * 1024,
+  /** Payload of one replication frame; partitions take turns at this grain. */
+  replicationFrameBytes: 256 * 1024,
+  /** Bytes a leader may have under way to one follower: its credit window. */
+  replicationWindowBytes: 8 * 1024 * 1024,
+  /** Recent batches kept in memory per partition, and of all partitions of a broker in sum. */
+  tailCachePartitionBytes: 4 * 1024 * 1024,
+  tailCacheTotalBytes: 64 * 1024 * 1024,
+  /** Bytes that may wait for one partition's disk before its leader refuses more. */
+  appendQueueBytes: 32 * 1024 * 1024,
+  /** Produce requests that wait for acknowledgement in one broker, in bytes of their batches. */
+  produceInFlightBytes: 256 * 1024 * 1024,
+  /** Batches of one producer that a leader remembers for retries (Kafka: 5). */
+  producerBatchesCount: 5,
+  /** Producer states of one partition; the one idle longest makes room. */
+  producersPerPartitionCount: 20_000,
+  /** One chunk of a Raft snapshot, and entries of one append. */
+  snapshotChunkBytes: 1024 * 1024,
+  raftAppendBytes: 1024 * 1024,
+  raftInflightAppendsCount: 64,
+  /** Proposals that wait for commit in the active controller. */
+  controllerPendingCount: 10_000,
+  /** Streams of one kind that one peer may hold open, and streams of one client connection. */
+  streamsPerConnectionCount: 256,
+  /** A stream's peer must take what is written within this time, or it is cut off. */
+  slowReaderMs: 30_000,
+  /** A client connection that says nothing for this long is closed (Kafka: connections.max.idle.ms). */
+  connectionIdleMs: 600_000,
+  configValueCharacters: 32_768,
+} as const;
+
+assert(
+  LIMITS.replicationFrameBytes < LIMITS.replicationWindowBytes,
+  "a window must hold several frames, or the stream would stop and go",
+);
+assert(
+  LIMITS.snapshotChunkBytes < LIMITS.grpcMessageBytes &&
+    LIMITS.raftAppendBytes < LIMITS.grpcMessageBytes,
+  "what Raft sends must fit a message",
+);

@@ -1,0 +1,25 @@
+/** A topic's configuration with every key in its effective value: override, else broker, else default. */
+import type { Compression } from "../record/compression.ts";
+
+export interface TopicConfig {
+  readonly cleanupPolicy: readonly ("delete" | "compact")[];
+  /** "producer": batches are stored as they came. */
+  readonly compressionType: Compression | "producer";
+  readonly deleteRetentionMs: number;
+  readonly fileDeleteDelayMs: number;
+  /** 1 (Ottla's default): fsynced before the acknowledgement; any other value: the relaxed profile. */
+  readonly flushMessages: number;
+  readonly flushMs: number;
+  readonly maxMessageBytes: number;
+  readonly messageTimestampType: "CreateTime" | "LogAppendTime";
+  readonly messageTimestampBeforeMaxMs: number;
+  readonly messageTimestampAfterMaxMs: number;
+  /** As configured; what counts is min(this, replication factor). */
+  readonly minInsyncReplicas: number;
+  /** -1: for ever. */
+  readonly retentionBytes: number;
+  readonly retentionMs: number;
+  readonly segmentBytes: number;
+  readonly segmentMs: number;
+  readonly uncleanLeaderElectionEnable: boolean;
+}

@@ -238,9 +238,12 @@ export class PartitionLeader {
       const brokerEpoch = epochOf(id);
       const follower = this.#followers.get(id);
       if (brokerEpoch === undefined || follower === undefined) continue;
-      const stays = this.#state.isr.includes(id) && !this.#isLagging(follower, nowMs);
-      if (stays || this.#mayJoin(follower, brokerEpoch))
-        members.push({ brokerId: id, brokerEpoch });
+      // A laggard holds the high watermark back, so it meets the rule for joining: ask members
+      // only whether they stay.
+      const belongs = this.#state.isr.includes(id)
+        ? !this.#isLagging(follower, nowMs)
+        : this.#mayJoin(follower, brokerEpoch);
+      if (belongs) members.push({ brokerId: id, brokerEpoch });
     }
     const same =
       members.length === this.#state.isr.length &&

@@ -37,13 +37,22 @@ function field(reader: Reader): Uint8Array | null {
   return size < 0 ? null : reader.take(size);
 }
 
-/** Decodes an uncompressed records section. Throws CORRUPT_MESSAGE. */
-export function decodeRecords(header: BatchHeader, section: Uint8Array): StoredRecord[] {
-  const out: StoredRecord[] = [];
+/** Called with each record of a batch in order; key and value are views of the section. */
+export type RecordVisitor = (
+  offset: Offset,
+  timestamp: number,
+  key: Uint8Array | null,
+  value: Uint8Array | null,
+  headers: readonly RecordHeader[],
+) => void;
+
+/** Decodes an uncompressed records section record by record. Throws CORRUPT_MESSAGE. */
+export function visitRecords(header: BatchHeader, section: Uint8Array, visit: RecordVisitor): void {
   const reader = new Reader(section);
   const appendTime = isLogAppendTime(header);
+  let index = 0;
   try {
-    for (let index = 0; index < header.recordsCount; index++) {
+    for (; index < header.recordsCount; index++) {
       const size = reader.varint();
       const end = reader.position + size;
       reader.byte();
@@ -52,27 +61,14 @@ export function decodeRecords(header: BatchHeader, section: Uint8Array): StoredR
       const key = field(reader);
       const value = field(reader);
       const headersCount = reader.varint();
-      let headers = NO_HEADERS;
-      if (headersCount > 0) {
-        const list: RecordHeader[] = [];
-        for (let at = 0; at < headersCount; at++) {
-          list.push({ key: decoder.decode(reader.take(reader.varint())), value: field(reader) });
-        }
-        headers = list;
-      }
+      const headers = headersCount > 0 ? recordHeaders(reader, headersCount) : NO_HEADERS;
       if (size < 0 || headersCount < 0 || reader.position !== end)
         throw new RangeError("record length");
-      out.push({
-        offset,
-        timestamp: appendTime ? header.maxTimestamp : timestamp,
-        key,
-        value,
-        headers,
-      });
+      visit(offset, appendTime ? header.maxTimestamp : timestamp, key, value, headers);
     }
   } catch (error) {
     if (error instanceof RangeError) {
-      throw new OttlaError("CORRUPT_MESSAGE", `record ${out.length} of the batch is malformed`);
+      throw new OttlaError("CORRUPT_MESSAGE", `record ${index} of the batch is malformed`);
     }
     throw error;
   }
@@ -82,6 +78,22 @@ export function decodeRecords(header: BatchHeader, section: Uint8Array): StoredR
       `${reader.remaining} bytes follow the batch's last record`,
     );
   }
+}
+
+function recordHeaders(reader: Reader, count: number): RecordHeader[] {
+  const list: RecordHeader[] = [];
+  for (let at = 0; at < count; at++) {
+    list.push({ key: decoder.decode(reader.take(reader.varint())), value: field(reader) });
+  }
+  return list;
+}
+
+/** Decodes an uncompressed records section. Throws CORRUPT_MESSAGE. */
+export function decodeRecords(header: BatchHeader, section: Uint8Array): StoredRecord[] {
+  const out: StoredRecord[] = [];
+  visitRecords(header, section, (offset, timestamp, key, value, headers) => {
+    out.push({ offset, timestamp, key, value, headers });
+  });
   return out;
 }
 
@@ -131,20 +143,43 @@ export interface NewRecord {
   readonly headers: readonly RecordHeader[];
 }
 
+/** A key or value on its way into a batch; a string is written as UTF-8. */
+export type FieldValue = Uint8Array | string | null;
+
 interface EncodedHeader {
   readonly key: Uint8Array;
   readonly value: Uint8Array | null;
 }
 
-function fieldSize(value: Uint8Array | null): number {
+const NO_ENCODED_HEADERS: readonly EncodedHeader[] = [];
+/** Below this length a plain loop beats the call into the engine's copy or encoder. */
+const SHORT_BYTES = 24;
+const SHORT_CHARACTERS = 160;
+
+/** The string itself if it is short ASCII, which `writeField` copies without an object between; else its bytes. */
+function prepareField(value: FieldValue): FieldValue {
+  if (typeof value !== "string") return value;
+  if (value.length > SHORT_CHARACTERS) return encoder.encode(value);
+  for (let at = 0; at < value.length; at++) {
+    if (value.charCodeAt(at) > 0x7f) return encoder.encode(value);
+  }
+  return value;
+}
+
+function fieldSize(value: FieldValue): number {
   return value === null ? 1 : varintSize(value.length) + value.length;
 }
 
-function writeField(bytes: Uint8Array, at: number, value: Uint8Array | null): number {
+function writeField(bytes: Uint8Array, at: number, value: FieldValue): number {
   if (value === null) return writeVarint(bytes, at, -1);
-  const position = writeVarint(bytes, at, value.length);
-  bytes.set(value, position);
-  return position + value.length;
+  const { length } = value;
+  const position = writeVarint(bytes, at, length);
+  if (typeof value === "string") {
+    for (let index = 0; index < length; index++) bytes[position + index] = value.charCodeAt(index);
+  } else if (length <= SHORT_BYTES) {
+    for (let index = 0; index < length; index++) bytes[position + index] = value[index] as number;
+  } else bytes.set(value, position);
+  return position + length;
 }
 
 /** Most bytes that a record can take in a batch, whatever its place in it: for planning a batch's size. */
@@ -166,8 +201,9 @@ export class BatchBuilder {
   #baseTimestamp = 0;
   #maxTimestamp = 0;
 
-  constructor(capacityBytes: number) {
-    this.#bytes = new Uint8Array(Math.max(capacityBytes, BATCH_HEADER_BYTES + 64));
+  /** `buffer`: memory to begin in, which is then this builder's and its batch's alone. */
+  constructor(capacityBytes: number, buffer?: Uint8Array) {
+    this.#bytes = buffer ?? new Uint8Array(Math.max(capacityBytes, BATCH_HEADER_BYTES + 64));
   }
 
   get recordsCount(): number {
@@ -180,21 +216,37 @@ export class BatchBuilder {
   }
 
   append(record: NewRecord): void {
-    if (this.#count === 0) {
-      this.#baseTimestamp = record.timestamp;
-      this.#maxTimestamp = record.timestamp;
-    } else if (record.timestamp > this.#maxTimestamp) this.#maxTimestamp = record.timestamp;
-    const timestampDelta = record.timestamp - this.#baseTimestamp;
-    const headers: EncodedHeader[] =
-      record.headers.length === 0
-        ? []
-        : record.headers.map(({ key, value }) => ({ key: encoder.encode(key), value }));
+    this.appendFields(record.timestamp, record.key, record.value, record.headers);
+  }
+
+  /** `append` without an object for each record. */
+  appendFields(
+    timestamp: number,
+    keyValue: FieldValue,
+    valueValue: FieldValue,
+    recordHeaders: readonly RecordHeader[],
+  ): void {
+    const count = this.#count;
+    if (count === 0) {
+      this.#baseTimestamp = timestamp;
+      this.#maxTimestamp = timestamp;
+    } else if (timestamp > this.#maxTimestamp) this.#maxTimestamp = timestamp;
+    const timestampDelta = timestamp - this.#baseTimestamp;
+    const key = prepareField(keyValue);
+    const value = prepareField(valueValue);
+    const headers: readonly EncodedHeader[] =
+      recordHeaders.length === 0
+        ? NO_ENCODED_HEADERS
+        : recordHeaders.map((header) => ({
+            key: encoder.encode(header.key),
+            value: header.value,
+          }));
     let size =
       1 +
       varlongSize(timestampDelta) +
-      varintSize(this.#count) +
-      fieldSize(record.key) +
-      fieldSize(record.value) +
+      varintSize(count) +
+      fieldSize(key) +
+      fieldSize(value) +
       varintSize(headers.length);
     for (const header of headers) size += fieldSize(header.key) + fieldSize(header.value);
     this.#reserve(varintSize(size) + size);
@@ -202,16 +254,16 @@ export class BatchBuilder {
     let at = writeVarint(bytes, this.#position, size);
     bytes[at++] = 0;
     at = writeVarlong(bytes, at, timestampDelta);
-    at = writeVarint(bytes, at, this.#count);
-    at = writeField(bytes, at, record.key);
-    at = writeField(bytes, at, record.value);
+    at = writeVarint(bytes, at, count);
+    at = writeField(bytes, at, key);
+    at = writeField(bytes, at, value);
     at = writeVarint(bytes, at, headers.length);
     for (const header of headers) {
       at = writeField(bytes, at, header.key);
       at = writeField(bytes, at, header.value);
     }
     this.#position = at;
-    this.#count++;
+    this.#count = count + 1;
   }
 
   /** The uncompressed records section as collected so far: what a codec compresses. */
@@ -248,6 +300,11 @@ export class BatchBuilder {
       options.crc32c,
     );
     return bytes;
+  }
+
+  /** The memory that the batch lies in, which may be used again once nobody needs the batch. */
+  get buffer(): Uint8Array {
+    return this.#bytes;
   }
 
   #reserve(size: number): void {

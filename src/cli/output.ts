@@ -1,6 +1,6 @@
 /** What commands print: results on standard output, everything else on standard error. */
 import { once } from "node:events";
-import { type ErrorCode, ERRORS, OttlaError, toOttlaError } from "../model/errors.ts";
+import { ERRORS, type ErrorCode, OttlaError, toOttlaError } from "../model/errors.ts";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.ts";
 
 export type OutputFormat = "table" | "json";
@@ -24,22 +24,39 @@ export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** A borderless table with Kafka's column names; the last column is not padded. */
-export function formatTable(
+const NO_BORDERS = {
+  top: "",
+  "top-mid": "",
+  "top-left": "",
+  "top-right": "",
+  bottom: "",
+  "bottom-mid": "",
+  "bottom-left": "",
+  "bottom-right": "",
+  left: "",
+  "left-mid": "",
+  mid: "",
+  "mid-mid": "",
+  right: "",
+  "right-mid": "",
+  middle: "  ",
+};
+
+/** A table without borders, as `kubectl` and Kafka's tools print: easy to read and to cut. */
+export async function formatTable(
   head: readonly string[],
   rows: readonly (readonly (string | number)[])[],
-): string {
-  const lines = [head, ...rows.map((row) => row.map(String))];
-  const widths = head.map((_, column) =>
-    Math.max(...lines.map((line) => (line[column] as string).length)),
-  );
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) => cell.padEnd(widths[column] as number))
-        .join("  ")
-        .trimEnd(),
-    )
+): Promise<string> {
+  const { default: Table } = await import("cli-table3");
+  const table = new Table({
+    chars: NO_BORDERS,
+    style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
+  });
+  table.push([...head], ...rows.map((row) => row.map(String)));
+  return table
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd())
     .join("\n");
 }
 

@@ -37,6 +37,19 @@ export const LIMITS = {
   snapshotChunkBytes: 1024 * 1024,
   raftAppendBytes: 1024 * 1024,
   raftInflightAppendsCount: 64,
+  raftInflightBytes: 16 * 1024 * 1024,
+  /** One entry of the metadata log; must fit a message together with its envelope. */
+  raftEntryBytes: 8 * 1024 * 1024,
+  /** Entries that a leader has appended and no majority holds yet. */
+  raftUncommittedBytes: 64 * 1024 * 1024,
+  /** Committed entries handed to the state machine in one turn. */
+  raftApplyBytes: 1024 * 1024,
+  /** A follower collects a snapshot in memory before it installs it. */
+  raftSnapshotBytes: 512 * 1024 * 1024,
+  /** Brokers that are not voters and follow the metadata log. */
+  raftObserversCount: 1_000,
+  /** Entries kept behind a snapshot, so that a follower a little behind needs no snapshot. */
+  raftTrailingEntriesCount: 1_000,
   /** Proposals that wait for commit in the active controller. */
   controllerPendingCount: 10_000,
   /** Streams of one kind that one peer may hold open, and streams of one client connection. */
@@ -56,4 +69,12 @@ assert(
   LIMITS.snapshotChunkBytes < LIMITS.grpcMessageBytes &&
     LIMITS.raftAppendBytes < LIMITS.grpcMessageBytes,
   "what Raft sends must fit a message",
+);
+assert(
+  LIMITS.raftAppendBytes + LIMITS.raftEntryBytes < LIMITS.grpcMessageBytes,
+  "an append takes entries until it passes its limit, and the last may be the largest there is",
+);
+assert(
+  LIMITS.raftAppendBytes < LIMITS.raftInflightBytes,
+  "a window must hold several appends, or replication would stop and go",
 );

@@ -1,0 +1,145 @@
+/**
+ * Checksums and compression without native code. The CRC-32C is the real one, because batches of
+ * the simulation are read by production code. gzip is the real one too; the other codecs are
+ * stand-ins with the same contract (a declared size that is checked before anything is opened).
+ */
+import { deflateRawSync, gunzipSync, gzipSync, inflateRawSync } from "node:zlib";
+import { concatBytes, readInt32, readUint32, writeInt32 } from "../../src/base/bytes.ts";
+import { OttlaError } from "../../src/model/errors.ts";
+import type { Codecs } from "../../src/ports/codecs.ts";
+import { type Compression, compressionId } from "../../src/record/compression.ts";
+import type { Incarnation } from "./sim-node.ts";
+
+/** Eight tables, so that eight bytes are folded at a time. */
+const TABLES: readonly Uint32Array[] = makeTables();
+
+function makeTables(): Uint32Array[] {
+  const tables = Array.from({ length: 8 }, () => new Uint32Array(256));
+  const first = tables[0] as Uint32Array;
+  for (let byte = 0; byte < 256; byte++) {
+    let crc = byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
+    first[byte] = crc;
+  }
+  for (let byte = 0; byte < 256; byte++) {
+    let crc = first[byte] as number;
+    for (let index = 1; index < 8; index++) {
+      crc = (first[crc & 0xff] as number) ^ (crc >>> 8);
+      (tables[index] as Uint32Array)[byte] = crc;
+    }
+  }
+  return tables;
+}
+
+export function crc32c(bytes: Uint8Array, seed = 0): number {
+  const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES as unknown as readonly [
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+  ];
+  let crc = ~seed;
+  let at = 0;
+  for (; at + 8 <= bytes.length; at += 8) {
+    crc ^=
+      (bytes[at] as number) |
+      ((bytes[at + 1] as number) << 8) |
+      ((bytes[at + 2] as number) << 16) |
+      ((bytes[at + 3] as number) << 24);
+    crc =
+      (t7[crc & 0xff] as number) ^
+      (t6[(crc >>> 8) & 0xff] as number) ^
+      (t5[(crc >>> 16) & 0xff] as number) ^
+      (t4[crc >>> 24] as number) ^
+      (t3[bytes[at + 4] as number] as number) ^
+      (t2[bytes[at + 5] as number] as number) ^
+      (t1[bytes[at + 6] as number] as number) ^
+      (t0[bytes[at + 7] as number] as number);
+  }
+  for (; at < bytes.length; at++) {
+    crc = (t0[(crc ^ (bytes[at] as number)) & 0xff] as number) ^ (crc >>> 8);
+  }
+  return ~crc >>> 0;
+}
+
+const HEAD_BYTES = 8;
+const MARK = 0x53494d00;
+
+export class SimCodecs implements Codecs {
+  readonly crc32c = crc32c;
+  readonly #incarnation: Incarnation;
+
+  constructor(incarnation: Incarnation) {
+    this.#incarnation = incarnation;
+  }
+
+  compress(compression: Compression, bytes: Uint8Array): Promise<Uint8Array> {
+    const copy = bytes.slice();
+    return this.#incarnation.promise(0, "compute", "compress", () => compressed(compression, copy));
+  }
+
+  decompress(compression: Compression, bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
+    const copy = bytes.slice();
+    return this.#incarnation.promise(0, "compute", "decompress", () =>
+      decompressed(compression, copy, maxBytes),
+    );
+  }
+}
+
+function compressed(compression: Compression, bytes: Uint8Array): Uint8Array {
+  if (compression === "none") return bytes;
+  if (compression === "gzip") return new Uint8Array(gzipSync(bytes));
+  const head = new Uint8Array(HEAD_BYTES);
+  writeInt32(head, 0, MARK | compressionId(compression));
+  writeInt32(head, 4, bytes.length);
+  return concatBytes([head, new Uint8Array(deflateRawSync(bytes))]);
+}
+
+function decompressed(compression: Compression, bytes: Uint8Array, maxBytes: number): Uint8Array {
+  if (compression === "none") {
+    checkSize(bytes.length, maxBytes);
+    return bytes;
+  }
+  if (compression === "gzip") return inflated(() => gunzipSync(bytes, limit(maxBytes)), maxBytes);
+  if (bytes.length < HEAD_BYTES || readInt32(bytes, 0) !== (MARK | compressionId(compression))) {
+    throw new OttlaError("CORRUPT_MESSAGE", `not a ${compression} frame`);
+  }
+  const size = readUint32(bytes, 4);
+  checkSize(size, maxBytes);
+  const out = inflated(() => inflateRawSync(bytes.subarray(HEAD_BYTES), limit(maxBytes)), maxBytes);
+  if (out.length !== size) {
+    throw new OttlaError("CORRUPT_MESSAGE", `${out.length} bytes where ${size} were declared`);
+  }
+  return out;
+}
+
+function limit(maxBytes: number): { readonly maxOutputLength: number } {
+  return { maxOutputLength: Math.max(1, maxBytes) };
+}
+
+function checkSize(size: number, maxBytes: number): void {
+  if (size > maxBytes) {
+    throw new OttlaError("LIMIT_EXCEEDED", `${size} bytes decompressed, allowed are ${maxBytes}`);
+  }
+}
+
+function inflated(run: () => Uint8Array, maxBytes: number): Uint8Array {
+  try {
+    const out = run();
+    checkSize(out.length, maxBytes);
+    return new Uint8Array(out);
+  } catch (thrown) {
+    if (thrown instanceof OttlaError) throw thrown;
+    const { code } = thrown as { code?: string };
+    if (code === "ERR_BUFFER_TOO_LARGE") {
+      throw new OttlaError("LIMIT_EXCEEDED", `more than ${maxBytes} bytes decompressed`);
+    }
+    throw new OttlaError("CORRUPT_MESSAGE", "the compressed bytes are malformed", {
+      cause: thrown,
+    });
+  }
+}

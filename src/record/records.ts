@@ -215,6 +215,11 @@ export class BatchBuilder {
     return this.#position;
   }
 
+  /** Timestamp of the first record, which the section's deltas count from. */
+  get baseTimestamp(): number {
+    return this.#baseTimestamp;
+  }
+
   append(record: NewRecord): void {
     this.appendFields(record.timestamp, record.key, record.value, record.headers);
   }

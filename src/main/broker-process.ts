@@ -4,13 +4,26 @@
  * alone; it ends when the IPC channel to its parent breaks, so that none outlives a killed parent.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { isErrorCode, OttlaError } from "../model/errors.ts";
 import type { BrokerId } from "../model/ids.ts";
 import { formatProperties } from "./local-cluster.ts";
+import { PACKAGE_ROOT } from "./package-root.ts";
 import { THREAD_POOL_SIZE } from "./thread-pool.ts";
+
+/** Brokers always run the built code: Node 20 cannot run the sources. */
+const COMMAND_FILE = join(PACKAGE_ROOT, "dist", "cli", "main.js");
+const LOG_FILE_BYTES = 16 * 1024 * 1024;
 
 /** What a broker tells its parent. */
 export type BrokerMessage =
@@ -42,6 +55,7 @@ export class BrokerProcess {
   readonly exited: Promise<BrokerExit>;
   readonly #child: ChildProcess;
   #exit: BrokerExit | undefined;
+  #refusal: OttlaError | undefined;
 
   private constructor(options: BrokerProcessOptions, child: ChildProcess, logFile: string) {
     this.id = options.id;
@@ -55,12 +69,11 @@ export class BrokerProcess {
       });
     });
     this.ready = new Promise((resolve, reject) => {
-      let refusal: OttlaError | undefined;
       child.on("message", (message: BrokerMessage) => {
         if (message.type === "ready") resolve();
-        else refusal = refusalOf(options.id, message);
+        else this.#refusal = refusalOf(options.id, message);
       });
-      this.exited.then((exit) => reject(refusal ?? this.#ended(exit)), reject);
+      this.exited.then((exit) => reject(this.#refusal ?? this.#ended(exit)), reject);
     });
     // Whoever waits for readiness hears of a failure; nobody has to wait.
     this.ready.catch(() => undefined);
@@ -72,13 +85,14 @@ export class BrokerProcess {
     const configFile = join(options.directory, "broker.properties");
     writeFileSync(configFile, formatProperties(options.properties));
     const logFile = join(options.directory, "broker.log");
+    setLargeLogAside(logFile);
     const log = openSync(logFile, "a");
     try {
       const child = spawn(
         process.execPath,
         [
           ...(options.nodeArguments ?? []),
-          commandFile(),
+          COMMAND_FILE,
           "broker",
           "--config",
           configFile,
@@ -98,6 +112,11 @@ export class BrokerProcess {
     } finally {
       closeSync(log);
     }
+  }
+
+  /** Why the broker refused to start, once it said so. */
+  get refusal(): OttlaError | undefined {
+    return this.#refusal;
   }
 
   get running(): boolean {
@@ -142,11 +161,11 @@ function refusalOf(
   return new OttlaError(code, `broker ${id}: ${message.message}`);
 }
 
-/** The compiled command; sources cannot be run by Node 20, so they lead to the build beside them. */
-function commandFile(): string {
-  const fromSource = import.meta.url.endsWith(".ts");
-  const relative = fromSource ? "../../dist/cli/main.js" : "../cli/main.js";
-  return fileURLToPath(new URL(relative, import.meta.url));
+/** A log of earlier lives that has grown large becomes `broker.log.1`, in place of an older one. */
+function setLargeLogAside(logFile: string): void {
+  if (existsSync(logFile) && statSync(logFile).size > LOG_FILE_BYTES) {
+    renameSync(logFile, `${logFile}.1`);
+  }
 }
 
 /** The parent's own broker settings are not its children's: their configuration is complete. */

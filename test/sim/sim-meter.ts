@@ -39,6 +39,11 @@ export class SimMeter implements Meter {
     return this.#counters.get(keyOf(name, COUNTERS[name].labels, labels)) ?? 0;
   }
 
+  /** A counter by its whole name, `name{label="value"}`. */
+  series(series: string): number | undefined {
+    return this.#counters.get(series);
+  }
+
   observed(name: HistogramName, labels: Labels = {}): readonly number[] {
     return this.#histograms.get(keyOf(name, HISTOGRAMS[name].labels, labels)) ?? [];
   }

@@ -1,16 +1,27 @@
 /**
  * Makes `src/gen` from the schemas in this folder, with tools from the npm registry alone, and puts
- * a copy beside the compiled code. Run by `npm run generate`; the output is never committed, so it
+ * a copy beside each compiled tree. Run by `npm run generate`; the output is never committed, so it
  * cannot differ from the schemas.
  */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const here = dirname(fileURLToPath(import.meta.url));
+const script = fileURLToPath(import.meta.url);
+const here = dirname(script);
 const root = join(here, "..");
+const target = join(root, "src/gen");
+const integers = join(here, "int64.mjs");
 const pbjs = createRequire(import.meta.url).resolve("protobufjs-cli/bin/pbjs");
 
 /** Only encoding and decoding are used: the rest of what the tool can emit stays out. */
@@ -23,37 +34,55 @@ const FLAGS = [
   "--no-convert",
   "--no-delimited",
   "--no-service",
+  "--no-typeurl",
   "--no-beautify",
 ];
+
+/** What tsc compiles goes to `dist`, and for the tools to `.build`; it does not copy JavaScript. */
+const COPIES = [join(root, "dist/gen"), join(root, ".build/src/gen")];
 
 const schemas = [
   { name: "ottla", path: "ottla/v1/ottla.proto" },
   { name: "internal", path: "ottla/internal/v1/internal.proto" },
 ];
 
+mkdirSync(target, { recursive: true });
+const files = ["int64.js"];
+copyFileSync(integers, join(target, "int64.js"));
 for (const { name, path } of schemas) {
   const source = join(here, path);
-  const target = join(root, "src/gen", `${name}.js`);
-  if (!isFresh(target, source)) {
-    mkdirSync(dirname(target), { recursive: true });
-    execFileSync(process.execPath, [pbjs, ...FLAGS, `--root=${name}`, `--out=${target}`, source], {
-      stdio: "inherit",
-    });
-    // The emitted declarations fetch `Long` as CommonJS does; numbers are forced, so nothing uses it.
-    const declarations = target.replace(/js$/, "d.ts");
-    const text = readFileSync(declarations, "utf8");
-    writeFileSync(declarations, text.replace(/^import Long = require\("long"\);\n/m, ""));
-  }
-  for (const file of [`${name}.js`, `${name}.d.ts`]) {
-    const copy = join(root, "dist/gen", file);
-    mkdirSync(dirname(copy), { recursive: true });
-    copyFileSync(join(root, "src/gen", file), copy);
-  }
+  if (!isFresh(join(target, `${name}.d.ts`), [source, script, integers])) generate(name, source);
+  files.push(`${name}.js`, `${name}.d.ts`);
+}
+for (const directory of COPIES) {
+  mkdirSync(directory, { recursive: true });
+  for (const file of files) copyFileSync(join(target, file), join(directory, file));
 }
 
-/** Newer than the schema and than this script. */
-function isFresh(target, source) {
-  if (!existsSync(target)) return false;
-  const { mtimeMs } = statSync(target);
-  return mtimeMs > statSync(source).mtimeMs && mtimeMs > statSync(fileURLToPath(import.meta.url)).mtimeMs;
+/** Each file appears whole, by renaming: somebody else may be compiling. The declarations are last. */
+function generate(name, source) {
+  const draft = join(target, `${name}.${process.pid}`);
+  execFileSync(process.execPath, [pbjs, ...FLAGS, `--root=${name}`, `--out=${draft}.js`, source], {
+    stdio: "inherit",
+  });
+  const code = readFileSync(`${draft}.js`, "utf8");
+  const read = code.replace(/\br\.([us]int64)\(\)/g, "$$$1(r)");
+  if (/\br\.\w*64\(/.test(read))
+    throw new Error(`${name}: a kind of 64-bit field that is not read`);
+  const runtime = 'import $protobuf from "protobufjs/minimal.js";\n';
+  if (!read.includes(runtime)) throw new Error(`${name}: the generated import has changed`);
+  const helpers = 'import { sint64 as $sint64, uint64 as $uint64 } from "./int64.js";\n';
+  writeFileSync(`${draft}.js`, read.replace(runtime, runtime + helpers));
+  // The emitted declarations fetch `Long` as CommonJS does; numbers are forced, so nothing uses it.
+  const declarations = readFileSync(`${draft}.d.ts`, "utf8");
+  writeFileSync(`${draft}.d.ts`, declarations.replace(/^import Long = require\("long"\);\n/m, ""));
+  renameSync(`${draft}.js`, join(target, `${name}.js`));
+  renameSync(`${draft}.d.ts`, join(target, `${name}.d.ts`));
+}
+
+/** Newer than all that it is made from. */
+function isFresh(file, sources) {
+  if (!existsSync(file)) return false;
+  const { mtimeMs } = statSync(file);
+  return sources.every((source) => statSync(source).mtimeMs < mtimeMs);
 }

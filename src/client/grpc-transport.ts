@@ -1,0 +1,206 @@
+/** The transport over gRPC: one channel for each broker, all calls and streams on it. */
+import { Buffer } from "node:buffer";
+import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { ottla } from "../gen/ottla.js";
+import { isErrorCode, OttlaError } from "../model/errors.ts";
+import { LIMITS } from "../model/limits.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { BrokerAddress } from "./core/metadata-cache.ts";
+import type { UnaryCalls, UnaryName } from "./messages.ts";
+import type {
+  CallOptions,
+  ClientStream,
+  Connection,
+  StreamEvents,
+  Transport,
+} from "./transport.ts";
+
+const FLOW_CONTROL_WINDOW_BYTES = 4 * 1024 * 1024;
+const MESSAGE_SLACK_BYTES = 64 * 1024;
+
+const CHANNEL_OPTIONS = {
+  "grpc.max_receive_message_length": LIMITS.grpcMessageBytes + MESSAGE_SLACK_BYTES,
+  "grpc.max_send_message_length": LIMITS.grpcMessageBytes + MESSAGE_SLACK_BYTES,
+  // Its default of a second would decide how long a restarted broker stays unused.
+  "grpc.initial_reconnect_backoff_ms": 50,
+  "grpc.max_reconnect_backoff_ms": 500,
+  "grpc-node.flow_control_window": FLOW_CONTROL_WINDOW_BYTES,
+  // Each client has connections of its own, and closing it closes them.
+  "grpc.use_local_subchannel_pool": 1,
+  // Transparent retries keep a copy of every message; the producer has its own, with sequences.
+  "grpc.enable_retries": 0,
+  "grpc.service_config_disable_resolution": 1,
+  "grpc.enable_http_proxy": 0,
+  // A peer that vanished without closing is noticed even if the client only listens.
+  "grpc.keepalive_time_ms": 10_000,
+  "grpc.keepalive_timeout_ms": 5_000,
+} as const;
+
+/**
+ * Encode and decode of one generated message class, reduced to what is used here. In a decoded
+ * message every field can be read: absent ones come from the class's prototype, lists empty and
+ * messages null, as `messages.ts` says.
+ */
+interface Codec {
+  encode(message: object): { finish(): Uint8Array };
+  decode(bytes: Uint8Array): object;
+}
+
+function codecs(request: string, response: string): { request: Codec; response: Codec } {
+  const types = ottla.v1 as unknown as Readonly<Record<string, Codec>>;
+  return { request: types[request] as Codec, response: types[response] as Codec };
+}
+
+function serializer(codec: Codec): (message: object) => Buffer {
+  return (message) => {
+    const bytes = codec.encode(message).finish();
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  };
+}
+
+function deserializer<Message>(codec: Codec): (bytes: Buffer) => Message {
+  return (bytes) => codec.decode(bytes) as Message;
+}
+
+const NO_METADATA = new Metadata();
+const identity = (bytes: Buffer): Buffer => bytes;
+
+export class GrpcTransport implements Transport {
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  connect(address: BrokerAddress): Connection {
+    return new GrpcConnection(address, this.#clock);
+  }
+}
+
+class GrpcConnection implements Connection {
+  readonly #address: string;
+  readonly #clock: Clock;
+  readonly #client: Client;
+
+  constructor({ host, port }: BrokerAddress, clock: Clock) {
+    this.#address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+    this.#clock = clock;
+    this.#client = new Client(this.#address, credentials.createInsecure(), CHANNEL_OPTIONS);
+  }
+
+  call<Name extends UnaryName>(
+    name: Name,
+    request: UnaryCalls[Name]["request"],
+    options: CallOptions,
+  ): Promise<UnaryCalls[Name]["response"]> {
+    const { signal, timeoutMs } = options;
+    const types = codecs(`${name}Request`, `${name}Response`);
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) {
+        reject(new OttlaError("ABORTED", `${name} was given up`, { cause: signal.reason }));
+        return;
+      }
+      const call = this.#client.makeUnaryRequest<object, UnaryCalls[Name]["response"]>(
+        `/ottla.v1.Admin/${name}`,
+        serializer(types.request),
+        deserializer(types.response),
+        request,
+        NO_METADATA,
+        { deadline: this.#clock.wallMs() + timeoutMs },
+        (error, response) => {
+          signal?.removeEventListener("abort", abort);
+          if (error !== null) reject(this.#errorOf(error, `${name} to ${this.#address}`));
+          else resolve(response as UnaryCalls[Name]["response"]);
+        },
+      );
+      const abort = () => call.cancel();
+      signal?.addEventListener("abort", abort, { once: true });
+    });
+  }
+
+  openProduce(events: StreamEvents<never>): ClientStream<object> {
+    return this.#open("Produce", events);
+  }
+
+  openFetch(events: StreamEvents<never>): ClientStream<object> {
+    return this.#open("Fetch", events);
+  }
+
+  ready(timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#client.waitForReady(this.#clock.wallMs() + timeoutMs, (error) => {
+        if (error === undefined) resolve();
+        else
+          reject(
+            new OttlaError("NETWORK_EXCEPTION", `${this.#address} does not accept connections`),
+          );
+      });
+    });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  #open<Response>(name: "Produce" | "Fetch", events: StreamEvents<Response>): ClientStream<object> {
+    const types = codecs(`${name}Request`, `${name}Response`);
+    const serialize = serializer(types.request);
+    // Requests are serialized in `send`, not when the stream gets to them: the caller's buffers
+    // are used again by then.
+    const call = this.#client.makeBidiStreamRequest<Buffer, Response>(
+      `/ottla.v1.Log/${name}`,
+      identity,
+      deserializer<Response>(types.response),
+      NO_METADATA,
+      {},
+    );
+    let ended = false;
+    const end = (error: OttlaError) => {
+      if (ended) return;
+      ended = true;
+      events.onEnd(error);
+    };
+    call.on("data", (response: Response) => {
+      if (!ended) events.onMessage(response);
+    });
+    call.on("error", (error: ServiceError) =>
+      end(this.#errorOf(error, `${name} to ${this.#address}`)),
+    );
+    call.on("end", () => {
+      end(new OttlaError("NETWORK_EXCEPTION", `${this.#address} ended the ${name} stream`));
+    });
+    return {
+      send: (request) => {
+        if (!ended) call.write(serialize(request));
+      },
+      close: () => {
+        ended = true;
+        call.cancel();
+      },
+    };
+  }
+
+  #errorOf(error: ServiceError, what: string): OttlaError {
+    const [named] = error.metadata?.get("ottla-error-code") ?? [];
+    if (typeof named === "string" && isErrorCode(named)) {
+      const [field] = error.metadata.get("ottla-error-field");
+      return new OttlaError(named, error.details, {
+        cause: error,
+        ...(typeof field === "string" && field !== "" ? { field } : {}),
+      });
+    }
+    const message = `${what}: ${error.details}`;
+    switch (error.code) {
+      case status.CANCELLED:
+        return new OttlaError("ABORTED", message, { cause: error });
+      case status.DEADLINE_EXCEEDED:
+        return new OttlaError("REQUEST_TIMED_OUT", message, { cause: error });
+      case status.INVALID_ARGUMENT:
+        return new OttlaError("INVALID_REQUEST", message, { cause: error });
+      case status.RESOURCE_EXHAUSTED:
+        return new OttlaError("LIMIT_EXCEEDED", message, { cause: error });
+      default:
+        return new OttlaError("NETWORK_EXCEPTION", message, { cause: error });
+    }
+  }
+}

@@ -1,0 +1,134 @@
+/** Questions about a log's offsets, and its deletion from the front: answered by the leader. */
+import { OttlaError, toOttlaError } from "../model/errors.ts";
+import { NONE, type Offset } from "../model/ids.ts";
+import type { Ports } from "../ports/ports.ts";
+import type { LeaderReplica } from "../runtime/leader-replica.ts";
+import type { TimestampedOffset } from "../storage/log.ts";
+import type {
+  DeleteRecordsOne,
+  DeleteRecordsResult,
+  ListOffsetOne,
+  ListOffsetResult,
+} from "./broker-api.ts";
+import { itemError, type Partitions } from "./partitions.ts";
+
+/** Kafka's special timestamps. */
+const LATEST = -1;
+const EARLIEST = -2;
+const MAX_TIMESTAMP = -3;
+
+export async function listOffset(
+  partitions: Partitions,
+  item: ListOffsetOne,
+): Promise<ListOffsetResult> {
+  const { topic, partition, timestamp } = item;
+  try {
+    const leader = partitions.require(topic, partition);
+    const found = await lookUp(leader, timestamp);
+    return { topic, partition, ...found, error: undefined, leader: undefined };
+  } catch (thrown) {
+    return {
+      topic,
+      partition,
+      timestamp: NONE,
+      error: itemError(toOttlaError(thrown)),
+      offset: NONE,
+      leaderEpoch: NONE,
+      leader: partitions.hint(topic, partition),
+    };
+  }
+}
+
+async function lookUp(leader: LeaderReplica, timestamp: number): Promise<TimestampedOffset> {
+  const { log } = leader;
+  switch (timestamp) {
+    case EARLIEST:
+      return {
+        offset: log.logStartOffset,
+        timestamp: NONE,
+        leaderEpoch: log.epochs.epochAt(log.logStartOffset),
+      };
+    case LATEST:
+      checkSettled(leader);
+      return {
+        offset: leader.highWatermark,
+        timestamp: NONE,
+        leaderEpoch: leader.leaderEpoch,
+      };
+    default: {
+      if (timestamp < MAX_TIMESTAMP || !Number.isSafeInteger(timestamp)) {
+        throw new OttlaError(
+          "INVALID_REQUEST",
+          `timestamp ${timestamp}: allowed are -3, -2, -1 and milliseconds since 1970`,
+          { field: "timestamp" },
+        );
+      }
+      const { highWatermark } = leader;
+      const found =
+        timestamp === MAX_TIMESTAMP
+          ? await log.offsetOfMaxTimestamp(highWatermark)
+          : await log.offsetForTimestamp(timestamp, highWatermark);
+      // The largest is only known once all is; an offset that was found stays the first.
+      if (found === undefined || timestamp === MAX_TIMESTAMP) checkSettled(leader);
+      return found ?? { offset: NONE, timestamp: NONE, leaderEpoch: NONE };
+    }
+  }
+}
+
+/** A new leader's high watermark may lag what the last one served: no answer is better than less. */
+function checkSettled(leader: LeaderReplica): void {
+  if (leader.settled) return;
+  const { topic, partition } = leader.name;
+  throw new OttlaError(
+    "OFFSET_NOT_AVAILABLE",
+    `the high watermark of ${topic}-${partition} is catching up after an election`,
+  );
+}
+
+/**
+ * Raises the log start of the leader; followers take it over from their streams. Settles when the
+ * leader has it.
+ */
+export async function deleteRecordsOf(
+  ports: Ports,
+  partitions: Partitions,
+  item: DeleteRecordsOne,
+  timeoutMs: number,
+): Promise<DeleteRecordsResult> {
+  const { topic, partition } = item;
+  try {
+    const leader = partitions.require(topic, partition);
+    const before: Offset = item.beforeOffset === NONE ? leader.highWatermark : item.beforeOffset;
+    if (!Number.isSafeInteger(before) || before < 0) {
+      throw new OttlaError(
+        "OFFSET_OUT_OF_RANGE",
+        `before_offset ${before}: allowed are 0 to ${leader.highWatermark}, or -1`,
+        { field: "before_offset" },
+      );
+    }
+    await within(ports, timeoutMs, leader.raiseLogStart(before));
+    const lowWatermark = leader.log.logStartOffset;
+    return { topic, partition, error: undefined, lowWatermark, leader: undefined };
+  } catch (thrown) {
+    return {
+      topic,
+      partition,
+      error: itemError(toOttlaError(thrown)),
+      lowWatermark: NONE,
+      leader: partitions.hint(topic, partition),
+    };
+  }
+}
+
+/** Rejects with REQUEST_TIMED_OUT if the work takes longer; it goes on all the same. */
+async function within(ports: Ports, timeoutMs: number, work: Promise<void>): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const timer = ports.timers.after(Math.max(0, timeoutMs), () => {
+      reject(new OttlaError("REQUEST_TIMED_OUT", `not done within ${timeoutMs} ms`));
+    });
+    work
+      .then(resolve, reject)
+      .finally(() => timer.cancel())
+      .catch(reject);
+  });
+}

@@ -1,10 +1,9 @@
 /** A topic's configuration with every key in its effective value: override, else broker, else default. */
-import type { Compression } from "../record/compression.ts";
 
 export interface TopicConfig {
   readonly cleanupPolicy: readonly ("delete" | "compact")[];
   /** "producer": batches are stored as they came. */
-  readonly compressionType: Compression | "producer";
+  readonly compressionType: "none" | "gzip" | "snappy" | "lz4" | "zstd" | "producer";
   readonly deleteRetentionMs: number;
   readonly fileDeleteDelayMs: number;
   /** 1 (Ottla's default): fsynced before the acknowledgement; any other value: the relaxed profile. */

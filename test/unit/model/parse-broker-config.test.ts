@@ -1,0 +1,106 @@
+import { describe, expect, it } from "vitest";
+import { OttlaError } from "../../../src/model/errors.ts";
+import { keysWithoutEffect, parseBrokerConfig } from "../../../src/model/parse-broker-config.ts";
+
+function parse(properties: Record<string, string>) {
+  return parseBrokerConfig(
+    new Map(Object.entries({ "node.id": "1", "log.dirs": "/data", ...properties })),
+  );
+}
+
+function refusal(properties: Record<string, string>): string {
+  try {
+    parse(properties);
+  } catch (thrown) {
+    expect((thrown as OttlaError).code).toBe("INVALID_CONFIG");
+    return (thrown as OttlaError).message;
+  }
+  throw new Error("nothing was refused");
+}
+
+describe("parseBrokerConfig", () => {
+  it("needs only an id and a directory: the broker is then a cluster of its own", () => {
+    const config = parse({});
+    expect(config.listeners).toEqual([
+      { name: "GRPC", host: "", port: 9192 },
+      { name: "INTERNAL", host: "", port: 9392 },
+      { name: "HTTP", host: "", port: 9292 },
+    ]);
+    expect(config.voters).toEqual([{ id: 1, host: "127.0.0.1", port: 9392 }]);
+    expect(config.sessionReconnectMs).toBe(300);
+    expect(config.heartbeatIntervalMs).toBe(250);
+    expect(config.leaderImbalanceCheckIntervalMs).toBe(300_000);
+  });
+
+  it("reads listeners with IPv6 hosts, default ports and advertised addresses", () => {
+    const config = parse({
+      listeners: "GRPC://[::1]:1192, internal://0.0.0.0,HTTP://localhost:0",
+      "advertised.listeners": "GRPC://broker-1.example:443",
+      "controller.quorum.voters": "1@[fe80::1]:9392,2@host-2,3@host-3:9394",
+    });
+    expect(config.listeners).toEqual([
+      { name: "GRPC", host: "::1", port: 1192 },
+      { name: "INTERNAL", host: "", port: 9392 },
+      { name: "HTTP", host: "localhost", port: 0 },
+    ]);
+    expect(config.advertisedListeners[0]).toEqual({
+      name: "GRPC",
+      host: "broker-1.example",
+      port: 443,
+    });
+    expect(config.advertisedListeners[2]).toEqual(config.listeners[2]);
+    expect(config.voters).toEqual([
+      { id: 1, host: "fe80::1", port: 9392 },
+      { id: 2, host: "host-2", port: 9392 },
+      { id: 3, host: "host-3", port: 9394 },
+    ]);
+  });
+
+  it("splits log.dirs, and prefers it to log.dir", () => {
+    expect(parse({ "log.dirs": "/a, /b", "log.dir": "/c" }).logDirs).toEqual(["/a", "/b"]);
+  });
+
+  it("waits for no hand-over where controlled shutdown is off", () => {
+    expect(parse({}).controlledShutdownMaxMs).toBe(30_000);
+    expect(parse({ "controlled.shutdown.enable": "false" }).controlledShutdownMaxMs).toBe(0);
+  });
+
+  it.each<[Record<string, string>, string]>([
+    [{ "node.id": "-1" }, "node.id"],
+    [{ "node.id": "one" }, 'node.id is "one"'],
+    [{ "broker.id": "7" }, "the value of node.id, 1"],
+    [{ "log.dirs": "" }, "log.dirs"],
+    [{ "log.dirs": "/a,/a" }, "each once"],
+    [{ listeners: "PLAINTEXT://:9092" }, "GRPC, INTERNAL, HTTP"],
+    [{ listeners: "GRPC://:9192,INTERNAL://:9192" }, "each address once"],
+    [{ listeners: "GRPC://:9192,GRPC://:9193" }, "GRPC stands twice"],
+    [{ listeners: "GRPC://:99999,INTERNAL://:1" }, "0 to 65535"],
+    [{ listeners: "GRPC:9192" }, "NAME://host:port"],
+    [{ listeners: "GRPC://:9192" }, "inter.broker.listener.name"],
+    [{ "advertised.listeners": "GRPC://a:1,OTHER://b:2" }, "GRPC, INTERNAL, HTTP"],
+    [{ "controller.quorum.voters": "1@a:1,1@b:2" }, "each id once"],
+    [{ "controller.quorum.voters": "host:9392" }, "id@host:port"],
+    [{ "controller.quorum.voters": "1@:9392" }, "a host and a port"],
+    [{ "broker.session.timeout.ms": "300" }, "two heartbeat intervals"],
+    [{ "auto.create.topic.enable": "true" }, "did you mean auto.create.topics.enable?"],
+    [{ "request.timeout.ms": "0" }, "at least 1"],
+  ])("refuses %j and names key, value and what is allowed", (properties, expected) => {
+    expect(refusal(properties)).toContain(expected);
+  });
+
+  it("needs a node.id", () => {
+    expect(() => parseBrokerConfig(new Map([["log.dirs", "/data"]]))).toThrow(OttlaError);
+  });
+
+  it("tells which given keys nothing reads", () => {
+    const properties = new Map([
+      ["num.io.threads", "8"],
+      ["num.partitions", "6"],
+      ["listener.name.grpc.ssl.protocol", "TLSv1.3"],
+    ]);
+    expect(keysWithoutEffect(properties)).toEqual([
+      "num.io.threads",
+      "listener.name.grpc.ssl.protocol",
+    ]);
+  });
+});

@@ -22,7 +22,8 @@ const here = dirname(script);
 const root = join(here, "..");
 const target = join(root, "src/gen");
 const integers = join(here, "int64.mjs");
-const pbjs = createRequire(import.meta.url).resolve("protobufjs-cli/bin/pbjs");
+const require = createRequire(import.meta.url);
+const pbjs = require.resolve("protobufjs-cli/bin/pbjs");
 
 /** Only encoding and decoding are used: the rest of what the tool can emit stays out. */
 const FLAGS = [
@@ -47,13 +48,15 @@ const schemas = [
 ];
 
 mkdirSync(target, { recursive: true });
-const files = ["int64.js"];
+const files = ["int64.js", "ottla.descriptor.js", "ottla.descriptor.d.ts"];
 copyFileSync(integers, join(target, "int64.js"));
 for (const { name, path } of schemas) {
   const source = join(here, path);
   if (!isFresh(join(target, `${name}.d.ts`), [source, script, integers])) generate(name, source);
   files.push(`${name}.js`, `${name}.d.ts`);
 }
+const descriptor = join(target, "ottla.descriptor.d.ts");
+if (!isFresh(descriptor, [join(here, "ottla/v1/ottla.proto"), script])) describe(descriptor);
 for (const directory of COPIES) {
   mkdirSync(directory, { recursive: true });
   for (const file of files) copyFileSync(join(target, file), join(directory, file));
@@ -81,6 +84,23 @@ function generate(name, source) {
   writeFileSync(`${draft}.d.ts`, declarations.replace(/^import Long = require\("long"\);\n/m, ""));
   renameSync(`${draft}.js`, join(target, `${name}.js`));
   renameSync(`${draft}.d.ts`, join(target, `${name}.d.ts`));
+}
+
+/** What server reflection answers: made here, so that no broker parses a schema when it starts. */
+function describe(declarations) {
+  const protobuf = require("protobufjs");
+  const { FileDescriptorProto } = require("protobufjs/ext/descriptor");
+  const schema = new protobuf.Root().loadSync(join(here, "ottla/v1/ottla.proto"), {
+    keepCase: true,
+  });
+  const [file] = schema.resolveAll().toDescriptor("proto3").file;
+  const base64 = Buffer.from(FileDescriptorProto.encode(file).finish()).toString("base64");
+  const comment = "/** The public schema as a FileDescriptorProto in base64. */\n";
+  writeFileSync(
+    join(target, "ottla.descriptor.js"),
+    `${comment}export const FILE_DESCRIPTOR = ${JSON.stringify(base64)};\n`,
+  );
+  writeFileSync(declarations, `${comment}export declare const FILE_DESCRIPTOR: string;\n`);
 }
 
 /** Newer than all that it is made from. */

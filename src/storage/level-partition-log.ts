@@ -1,0 +1,785 @@
+/**
+ * One replica's log on LevelDB. The order of ends, always:
+ *
+ *   logStartOffset <= flushedEnd <= writtenEnd <= logEndOffset, durableEndOffset <= writtenEnd
+ *
+ * One piece of work on the disk at a time (`#serial`): a write, a truncation, a move of the log
+ * start, closing. Whatever was appended meanwhile rides in the next write.
+ */
+import { AssertionError, assert } from "../base/assert.ts";
+import { OttlaError, toOttlaError } from "../model/errors.ts";
+import type { Offset, PartitionIndex, TopicId } from "../model/ids.ts";
+import { LIMITS } from "../model/limits.ts";
+import type { TopicConfig } from "../model/topic-config.ts";
+import type { Timer } from "../ports/clock.ts";
+import type { KeyValueStore, WriteOperation } from "../ports/key-value-store.ts";
+import { type Batch, lastOffset } from "../record/batch.ts";
+import type { LeaderEpochs } from "../replica/leader-epochs.ts";
+import type { ProducerStates } from "../replica/producer-states.ts";
+import { AppendQueue, type QueuedBatch } from "./append-queue.ts";
+import { type Checkpoint, emptySegmentSummary } from "./checkpoint.ts";
+import type { CommitPacer } from "./commit-pacer.ts";
+import type { PartitionLog, ReadLimits, TimestampedOffset } from "./log.ts";
+import type { LogContext } from "./log-context.ts";
+import { type LoadedLog, loadLog, raiseEpochStart, removeDirectory } from "./log-loading.ts";
+import type { ReplicaHead, StateChange } from "./replica-states.ts";
+import { expiredCount } from "./retention.ts";
+import { Segment, timeIndexEntry } from "./segment.ts";
+import { batchKey } from "./segment-keys.ts";
+import { readSegment } from "./segment-reader.ts";
+import { Serial } from "./serial.ts";
+import { storageError } from "./storage-error.ts";
+import { type TailBudget, TailCache, unpinned } from "./tail-cache.ts";
+import { TimeLookup } from "./time-lookup.ts";
+
+/** Largest single write; a LevelDB batch is copied whole, so that a larger one only costs memory. */
+const WRITE_BYTES = 2 * 1024 * 1024;
+/** Recovery and truncation read at most about this much after a checkpoint. */
+const CHECKPOINT_INTERVAL_BYTES = 16 * 1024 * 1024;
+const CHECKPOINTS_COUNT = 8;
+/** A log that nobody appended to for this long is marked clean and its cache is given back. */
+const IDLE_MS = 60_000;
+const TIMER_MS_MAX = 0x7fff_ffff;
+
+export interface SharedResources {
+  readonly tailBudget: TailBudget;
+  readonly pacer: CommitPacer;
+}
+
+interface FlushWaiter {
+  readonly target: Offset;
+  readonly resolve: () => void;
+  readonly reject: (error: OttlaError) => void;
+}
+
+export class LevelPartitionLog implements PartitionLog {
+  readonly topicId: TopicId;
+  readonly partition: PartitionIndex;
+  readonly epochs: LeaderEpochs;
+  readonly producers: ProducerStates;
+  onDurable: () => void = () => undefined;
+  onFailure: (error: OttlaError) => void = () => undefined;
+
+  readonly #context: LogContext;
+  readonly #pacer: CommitPacer;
+  readonly #cache: TailCache;
+  readonly #times: TimeLookup;
+  readonly #queue = new AppendQueue();
+  readonly #serial = new Serial();
+  /** Directory removals and checkpoint writes that nobody waits for; `close` does. */
+  readonly #background = new Set<Promise<void>>();
+  #config: TopicConfig;
+  #segments: Segment[];
+  #head: ReplicaHead;
+  #checkpointOffsets: Offset[];
+  #checkpointedBytes = 0;
+  #sizeBytes: number;
+  #logEndOffset: Offset;
+  #writtenEnd: Offset;
+  #flushedEnd: Offset;
+  #durableEndOffset: Offset;
+  #savedHighWatermark: Offset;
+  #failure: OttlaError | undefined;
+  #closed = false;
+  /** A truncation is under way: nothing is appended, stored reads wait. */
+  #cutting = false;
+  /** Settles when the writer has nothing left to do; undefined while it rests. */
+  #draining: Promise<void> | undefined;
+  #flushTarget: Offset = 0;
+  #flushWaiters: FlushWaiter[] = [];
+  #flushTimer: Timer | undefined;
+  #unflushedMessages = 0;
+  #lastAppendMs: number;
+
+  constructor(
+    context: LogContext,
+    loaded: LoadedLog,
+    config: TopicConfig,
+    shared: SharedResources,
+  ) {
+    this.#context = context;
+    this.topicId = context.replica.topicId;
+    this.partition = context.replica.partition;
+    this.epochs = loaded.epochs;
+    this.producers = loaded.producers;
+    this.#pacer = shared.pacer;
+    this.#cache = new TailCache(shared.tailBudget);
+    this.#times = new TimeLookup({
+      codecs: context.ports.codecs,
+      search: (segment, work) => this.#searchSegment(segment, work),
+      segments: () => this.#segments,
+      logStartOffset: () => this.logStartOffset,
+      read: (from, limits) => this.read(from, limits),
+    });
+    this.#config = config;
+    this.#segments = [...loaded.segments];
+    this.#head = loaded.head;
+    this.#checkpointOffsets = [...loaded.checkpointOffsets];
+    this.#checkpointedBytes = this.#active.sizeBytes;
+    this.#sizeBytes = sizeOf(loaded.segments);
+    this.#logEndOffset = loaded.logEndOffset;
+    this.#writtenEnd = loaded.logEndOffset;
+    this.#flushedEnd = loaded.logEndOffset;
+    this.#durableEndOffset = loaded.logEndOffset;
+    this.#savedHighWatermark = loaded.highWatermark;
+    this.#lastAppendMs = context.ports.clock.monotonicMs();
+    this.#cache.writtenUpTo(loaded.logEndOffset);
+    this.#raiseMark();
+  }
+
+  get logStartOffset(): Offset {
+    return this.#head.logStartOffset;
+  }
+
+  get logEndOffset(): Offset {
+    return this.#logEndOffset;
+  }
+
+  get durableEndOffset(): Offset {
+    return this.#durableEndOffset;
+  }
+
+  get savedHighWatermark(): Offset {
+    return this.#savedHighWatermark;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  get segmentsCount(): number {
+    return this.#segments.length;
+  }
+
+  get queuedBytes(): number {
+    return this.#queue.bytes;
+  }
+
+  get failure(): OttlaError | undefined {
+    return this.#failure;
+  }
+
+  get #active(): Segment {
+    return this.#segments.at(-1) as Segment;
+  }
+
+  /** `flush.messages=1`: only what is fsynced counts. */
+  get #strict(): boolean {
+    return this.#config.flushMessages === 1;
+  }
+
+  append(batches: readonly Batch[]): void {
+    this.#assertUsable();
+    assert(!this.#cutting, "nothing is appended during a truncation");
+    this.#assertRoom(batches);
+    const { clock } = this.#context.ports;
+    const nowMs = clock.wallMs();
+    for (const batch of unpinned(batches)) this.#take(batch, nowMs);
+    this.#lastAppendMs = clock.monotonicMs();
+    this.#kick();
+  }
+
+  read(from: Offset, limits: ReadLimits): readonly Batch[] | Promise<readonly Batch[]> {
+    this.#assertUsable();
+    this.#assertInRange(from);
+    if (from >= limits.upTo || from === this.#logEndOffset) return [];
+    return this.#cache.read(from, limits.maxBytes, limits.upTo) ?? this.#readStored(from, limits);
+  }
+
+  async truncateTo(offset: Offset): Promise<void> {
+    this.#assertUsable();
+    if (offset >= this.#logEndOffset) return;
+    // Below the start nothing is left to keep, and an empty log has to begin where it ends.
+    if (offset <= this.logStartOffset) return this.resetTo(offset);
+    await this.#cut(async () => {
+      const limits = { maxBytes: 1, upTo: Number.MAX_SAFE_INTEGER };
+      const cached = this.#cache.read(offset, limits.maxBytes, limits.upTo);
+      const [holder] = cached ?? (await this.#readSegment(offset, limits));
+      assert(holder !== undefined, `no batch holds offset ${offset} below the log end`);
+      return { ...this.#head, cut: { offset: holder.header.baseOffset, reset: false } };
+    });
+  }
+
+  async resetTo(offset: Offset): Promise<void> {
+    this.#assertUsable();
+    await this.#cut(() =>
+      Promise.resolve({ ...this.#head, logStartOffset: offset, cut: { offset, reset: true } }),
+    );
+  }
+
+  async raiseLogStart(offset: Offset): Promise<void> {
+    this.#assertUsable();
+    await this.#exclusively(async () => {
+      if (offset <= this.logStartOffset) return;
+      this.#assertInRange(offset);
+      await this.#raiseLogStart(offset);
+    });
+  }
+
+  async offsetForTimestamp(
+    timestamp: number,
+    upTo: Offset,
+  ): Promise<TimestampedOffset | undefined> {
+    this.#assertUsable();
+    return await this.#times.first(timestamp, upTo);
+  }
+
+  async offsetOfMaxTimestamp(upTo: Offset): Promise<TimestampedOffset | undefined> {
+    this.#assertUsable();
+    return await this.#times.max(upTo);
+  }
+
+  saveHighWatermark(highWatermark: Offset): void {
+    if (this.#failure !== undefined || this.#closed || this.#cutting) return;
+    this.#savedHighWatermark = Math.min(highWatermark, this.#durableEndOffset);
+    const { states } = this.#context.directory;
+    states.saveHighWatermark(this.#context.key, this.#savedHighWatermark);
+  }
+
+  async applyRetention(nowMs: number, highWatermark: Offset): Promise<void> {
+    this.#assertUsable();
+    if (this.#cutting) return;
+    const active = this.#active;
+    const { segmentMs, cleanupPolicy } = this.#config;
+    const deletes = cleanupPolicy.includes("delete");
+    const expired =
+      deletes &&
+      active.endOffset <= highWatermark &&
+      expiredCount([active], this.#config, { nowMs, logBytes: 0 }) === 1;
+    if (!active.isEmpty && (expired || nowMs - active.createdMs >= segmentMs)) {
+      this.#roll();
+      this.#kick();
+      await this.#drained();
+    }
+    if (!deletes) return;
+    await this.#exclusively(async () => {
+      const droppable = this.#segments.filter(
+        (segment) => segment.sealed && segment.endOffset <= highWatermark,
+      );
+      const count = expiredCount(droppable, this.#config, {
+        nowMs,
+        logBytes: this.#sizeBytes,
+      });
+      const last = droppable[count - 1];
+      if (last !== undefined && last.endOffset > this.logStartOffset) {
+        await this.#raiseLogStart(last.endOffset);
+      }
+    });
+  }
+
+  configure(config: TopicConfig): void {
+    this.#config = config;
+    // What was acknowledged as written must be fsynced before the strict promise may be made.
+    if (this.#strict) this.#requestFlush();
+  }
+
+  async flush(): Promise<void> {
+    this.#assertUsable();
+    const target = this.#logEndOffset;
+    if (this.#flushedEnd >= target) return;
+    const flushed = new Promise<void>((resolve, reject) => {
+      this.#flushWaiters.push({ target, resolve, reject });
+    });
+    this.#requestFlush();
+    await flushed;
+  }
+
+  /** Marks a log that nobody appends to as clean, so that a crash need not verify it. */
+  async settleIfIdle(): Promise<void> {
+    const idleMs = this.#context.ports.clock.monotonicMs() - this.#lastAppendMs;
+    if (this.#failure !== undefined || this.#closed || this.#draining || idleMs < IDLE_MS) return;
+    this.#cache.clear();
+    if (this.#head.cleanEnd !== null) return;
+    await this.#exclusively(() => this.#becomeClean());
+  }
+
+  /** Writes and fsyncs everything, marks the log clean and closes its databases. */
+  async close(): Promise<void> {
+    if (this.#failure === undefined && !this.#closed) {
+      await this.flush();
+      await this.#drained();
+      await this.#exclusively(() => this.#becomeClean());
+    }
+    await this.abandon();
+  }
+
+  /** Closes the databases without writing anything: the log failed, or is to be deleted. */
+  async abandon(): Promise<void> {
+    this.#closed = true;
+    this.#flushTimer?.cancel();
+    this.#queue.clear();
+    this.#cache.clear();
+    this.#rejectWaiters(new OttlaError("CLOSED", `${this.#context.key}: the log was closed`));
+    await this.#draining;
+    await this.#serial.run(() => Promise.resolve());
+    await Promise.all(this.#background);
+    for (const { path } of this.#segments) await this.#context.pool.close(path);
+  }
+
+  /** Takes the log offline for an error of its own or of its directory. Only the first counts. */
+  fail(thrown: unknown): void {
+    if (this.#failure !== undefined || this.#closed) return;
+    const { ports, key, pool } = this.#context;
+    const error = storageError(thrown, key);
+    this.#failure = error;
+    this.#flushTimer?.cancel();
+    this.#queue.clear();
+    this.#cache.clear();
+    ports.meter.count("ottla_storage_errors_total", {}, 1);
+    ports.logger.error("replica went offline by a storage error", {
+      replica: key,
+      code: error.code,
+      reason: error.message,
+    });
+    // A store that failed says nothing reliable any more; it is opened and verified anew.
+    for (const { path } of this.#segments) void pool.close(path);
+    this.#rejectWaiters(this.#offline());
+    this.onFailure(error);
+  }
+
+  #assertUsable(): void {
+    if (this.#failure !== undefined) throw this.#offline();
+    if (this.#closed) throw new OttlaError("CLOSED", `${this.#context.key}: the log is closed`);
+  }
+
+  #offline(): OttlaError {
+    return new OttlaError("KAFKA_STORAGE_ERROR", `${this.#context.key} is offline`, {
+      cause: this.#failure,
+    });
+  }
+
+  #assertInRange(offset: Offset): void {
+    if (offset >= this.logStartOffset && offset <= this.#logEndOffset) return;
+    throw new OttlaError(
+      "OFFSET_OUT_OF_RANGE",
+      `offset ${offset}, allowed are ${this.logStartOffset} to ${this.#logEndOffset}`,
+    );
+  }
+
+  #assertRoom(batches: readonly Batch[]): void {
+    const { directory, key } = this.#context;
+    if (directory.full) {
+      throw new OttlaError(
+        "DISK_FULL",
+        `${key}: free space of ${directory.path} is below the reserve`,
+      );
+    }
+    let size = this.#queue.bytes;
+    for (const { bytes } of batches) size += bytes.length;
+    if (size > LIMITS.appendQueueBytes && this.#queue.bytes > 0) {
+      throw new OttlaError(
+        "THROTTLING_QUOTA_EXCEEDED",
+        `${key}: ${this.#queue.bytes} bytes wait for the disk, allowed are ${LIMITS.appendQueueBytes}`,
+      );
+    }
+  }
+
+  #take(batch: Batch, nowMs: number): void {
+    const { header, bytes } = batch;
+    assert(
+      header.baseOffset === this.#logEndOffset,
+      `batch at ${header.baseOffset} does not continue the log at ${this.#logEndOffset}`,
+    );
+    const room = this.#config.segmentBytes - this.#active.sizeBytes;
+    if (!this.#active.isEmpty && bytes.length > room) this.#roll();
+    const active = this.#active;
+    if (active.sizeBytes - this.#checkpointedBytes >= CHECKPOINT_INTERVAL_BYTES) {
+      this.#checkpointedBytes = active.sizeBytes;
+      this.#queue.push({ type: "checkpoint", checkpoint: this.#checkpoint() });
+    }
+    this.epochs.assign(header.leaderEpoch, header.baseOffset);
+    this.producers.update(header);
+    const timeIndex = active.add(batch, nowMs);
+    this.#sizeBytes += bytes.length;
+    this.#logEndOffset = active.endOffset;
+    this.#queue.push({ type: "batch", batch, segment: active, timeIndex });
+    this.#cache.push(batch);
+  }
+
+  /** Begins a new segment; the old one is sealed once it is written. */
+  #roll(): void {
+    const old = this.#active;
+    const summary = emptySegmentSummary(this.#logEndOffset);
+    this.#segments.push(new Segment(this.#context.path, summary, false));
+    this.#checkpointedBytes = 0;
+    this.#queue.push({ type: "seal", segment: old, checkpoint: this.#checkpoint() });
+  }
+
+  /** As of the log end now. */
+  #checkpoint(): Checkpoint {
+    return {
+      offset: this.#logEndOffset,
+      segment: this.#active.summary(),
+      epochs: [...this.epochs.starts],
+      producers: this.producers.entries(),
+    };
+  }
+
+  /** What stores a checkpoint and drops those that it makes superfluous. */
+  #storing(checkpoint: Checkpoint): StateChange[] {
+    const { key } = this.#context;
+    const changes: StateChange[] = [{ type: "checkpoint", replica: key, checkpoint }];
+    if (this.#checkpointOffsets.at(-1) !== checkpoint.offset) {
+      this.#checkpointOffsets.push(checkpoint.offset);
+    }
+    while (this.#checkpointOffsets.length > CHECKPOINTS_COUNT) {
+      const offset = this.#checkpointOffsets.shift() as Offset;
+      changes.push({ type: "drop-checkpoint", replica: key, offset });
+    }
+    return changes;
+  }
+
+  #kick(): void {
+    if (this.#draining !== undefined || this.#failure !== undefined || this.#closed) return;
+    const draining = this.#drain();
+    this.#draining = draining;
+    draining.catch((error: unknown) => {
+      // Storage errors end in `fail`; what arrives here is a bug in a listener or in this file.
+      this.#context.ports.fatal(`log writer of ${this.#context.key} failed`, error);
+    });
+  }
+
+  async #drain(): Promise<void> {
+    while (!this.#queue.isEmpty || this.#flushTarget > this.#flushedEnd) {
+      if (this.#failure !== undefined || this.#closed) break;
+      const waitMs = this.#pacer.waitMs(this.#queue.bytes);
+      let raised = false;
+      try {
+        if (waitMs > 0) await this.#context.ports.timers.sleep(waitMs);
+        raised = await this.#serial.run(() => this.#writeNext());
+      } catch (error) {
+        if (error instanceof AssertionError) throw error;
+        this.fail(error);
+      }
+      if (raised) this.onDurable();
+    }
+    this.#draining = undefined;
+  }
+
+  /** Settles when the writer rests; it may have failed. */
+  async #drained(): Promise<void> {
+    while (this.#draining !== undefined) await this.#draining;
+  }
+
+  /** Does the next piece of queued work. True if the durable end rose. */
+  async #writeNext(): Promise<boolean> {
+    if (this.#failure !== undefined || this.#closed) return false;
+    const next = this.#queue.peek();
+    if (next === undefined) return this.#writeBarrier();
+    if (next.type === "checkpoint") {
+      this.#queue.shift();
+      const { states } = this.#context.directory;
+      this.#inBackground(states.commit(this.#storing(next.checkpoint)));
+      return false;
+    }
+    if (next.type === "seal") {
+      this.#queue.shift();
+      return this.#seal(next.segment, next.checkpoint);
+    }
+    return this.#writeRun();
+  }
+
+  async #writeRun(): Promise<boolean> {
+    if (this.#head.cleanEnd !== null) await this.#becomeDirty();
+    if (this.#failure !== undefined || this.#closed) return false;
+    const { ports, pool, directory } = this.#context;
+    const run = this.#queue.takeRun(WRITE_BYTES);
+    const { segment, batch } = run.at(-1) as QueuedBatch;
+    if (!segment.onDisk) {
+      await ports.files.makeDirectory(segment.path);
+      segment.onDisk = true;
+    }
+    const operations: WriteOperation[] = [];
+    let bytes = 0;
+    let messages = 0;
+    for (const { batch: one, timeIndex } of run) {
+      const offset = lastOffset(one.header);
+      operations.push({ type: "put", key: batchKey(offset), value: one.bytes });
+      if (timeIndex !== undefined) operations.push(timeIndexEntry(offset, timeIndex));
+      bytes += one.bytes.length;
+      messages += one.header.recordsCount;
+    }
+    const sync = this.#strict || this.#flushTarget > this.#flushedEnd;
+    const startedMs = ports.clock.monotonicMs();
+    await pool.use(segment.path, { active: true, create: true }, (store) =>
+      store.write(operations, { sync }),
+    );
+    if (this.#failure !== undefined) return false;
+    if (sync) this.#observeFlush(startedMs);
+    directory.noteWritten(bytes);
+    this.#queue.settled(bytes);
+    this.#unflushedMessages += messages;
+    return this.#advance(lastOffset(batch.header) + 1, sync);
+  }
+
+  /** Fsyncs what was written, in the relaxed profile. */
+  async #writeBarrier(): Promise<boolean> {
+    if (this.#flushedEnd >= this.#writtenEnd) return false;
+    const segment = this.#segments.findLast(({ isEmpty }) => !isEmpty);
+    assert(segment !== undefined, "what was written lies in a segment");
+    await this.#writeBarrierOf(segment);
+    return this.#advance(this.#writtenEnd, true);
+  }
+
+  async #writeBarrierOf(segment: Segment): Promise<void> {
+    const startedMs = this.#context.ports.clock.monotonicMs();
+    await this.#context.pool.use(segment.path, { active: true, create: false }, (store) =>
+      store.write([segment.barrier()], { sync: true }),
+    );
+    this.#observeFlush(startedMs);
+  }
+
+  #observeFlush(startedMs: number): void {
+    const { clock, meter } = this.#context.ports;
+    const seconds = (clock.monotonicMs() - startedMs) / 1_000;
+    meter.observe("ottla_log_flush_duration_seconds", {}, seconds);
+  }
+
+  async #seal(segment: Segment, checkpoint: Checkpoint): Promise<boolean> {
+    let raised = false;
+    if (this.#flushedEnd < segment.endOffset) {
+      await this.#writeBarrierOf(segment);
+      raised = this.#advance(segment.endOffset, true);
+    }
+    const { states } = this.#context.directory;
+    const summary = segment.summary();
+    await states.commit([
+      { type: "segment", replica: this.#context.key, segment: summary },
+      ...this.#storing(checkpoint),
+    ]);
+    segment.sealed = true;
+    return raised;
+  }
+
+  /** The disk has everything below `writtenEnd`. True if the durable end rose. */
+  #advance(writtenEnd: Offset, synced: boolean): boolean {
+    this.#writtenEnd = writtenEnd;
+    this.#cache.writtenUpTo(writtenEnd);
+    if (synced) {
+      this.#flushedEnd = writtenEnd;
+      this.#unflushedMessages = 0;
+      this.#flushTimer?.cancel();
+      this.#flushTimer = undefined;
+      this.#raiseMark();
+      this.#resolveWaiters();
+    } else {
+      this.#scheduleFlush();
+    }
+    const durableEnd = this.#strict ? this.#flushedEnd : writtenEnd;
+    if (durableEnd <= this.#durableEndOffset) return false;
+    this.#durableEndOffset = durableEnd;
+    return true;
+  }
+
+  /** A replica that lost its tail keeps the old mark until it has refetched past it. */
+  #raiseMark(): void {
+    const { marks } = this.#context.directory;
+    if (this.#flushedEnd > marks.get(this.#context.key)) {
+      marks.set(this.#context.key, this.#flushedEnd);
+    }
+  }
+
+  /** `flush.messages` and `flush.ms` of the relaxed profile. */
+  #scheduleFlush(): void {
+    const { flushMessages, flushMs } = this.#config;
+    if (this.#unflushedMessages >= flushMessages) {
+      this.#flushTarget = this.#writtenEnd;
+      return;
+    }
+    if (this.#flushTimer !== undefined || flushMs > TIMER_MS_MAX) return;
+    this.#flushTimer = this.#context.ports.timers.after(flushMs, () => {
+      this.#flushTimer = undefined;
+      this.#requestFlush();
+    });
+  }
+
+  #requestFlush(): void {
+    if (this.#failure !== undefined || this.#closed) return;
+    this.#flushTarget = this.#logEndOffset;
+    if (this.#flushTarget > this.#flushedEnd) this.#kick();
+  }
+
+  #resolveWaiters(): void {
+    if (this.#flushWaiters.length === 0) return;
+    const waiting = this.#flushWaiters;
+    this.#flushWaiters = waiting.filter(({ target }) => target > this.#flushedEnd);
+    for (const { target, resolve } of waiting) if (target <= this.#flushedEnd) resolve();
+  }
+
+  #rejectWaiters(error: OttlaError): void {
+    const waiting = this.#flushWaiters;
+    this.#flushWaiters = [];
+    for (const { reject } of waiting) reject(error);
+  }
+
+  /**
+   * The first write after a clean stop: the clean flag goes first, durably. And the store must
+   * still end where the flag says; appending above a hole would hide it.
+   */
+  async #becomeDirty(): Promise<void> {
+    const { directory, key, pool } = this.#context;
+    const segment = this.#segments.findLast(({ endOffset }) => endOffset === this.#writtenEnd);
+    if (segment !== undefined && !segment.isEmpty && !segment.sealed) {
+      const last = await pool.use(segment.path, { active: true, create: false }, (store) =>
+        store.get(batchKey(this.#writtenEnd - 1)),
+      );
+      if (last === undefined) {
+        throw new OttlaError(
+          "KAFKA_STORAGE_ERROR",
+          `the log closed at offset ${this.#writtenEnd} lost its last batch`,
+        );
+      }
+    }
+    this.#head = { ...this.#head, cleanEnd: null };
+    await directory.states.commit([{ type: "head", replica: key, head: this.#head }]);
+  }
+
+  async #becomeClean(): Promise<void> {
+    if (this.#head.cleanEnd !== null || !this.#queue.isEmpty) return;
+    await this.#writeBarrier();
+    // Taken in the turn in which the queue is empty and everything written is fsynced.
+    if (!this.#queue.isEmpty || this.#flushedEnd !== this.#logEndOffset) return;
+    const { directory, key } = this.#context;
+    const head: ReplicaHead = { ...this.#head, cleanEnd: this.#logEndOffset };
+    const changes = this.#storing(this.#checkpoint());
+    this.#head = head;
+    this.#checkpointedBytes = this.#active.sizeBytes;
+    await directory.states.commit([...changes, { type: "head", replica: key, head }]);
+  }
+
+  async #raiseLogStart(offset: Offset): Promise<void> {
+    const { directory, key } = this.#context;
+    const count = this.#segments.findIndex(
+      ({ sealed, endOffset }) => !sealed || endOffset > offset,
+    );
+    const dropped = this.#segments.slice(0, count);
+    this.#head = { ...this.#head, logStartOffset: offset };
+    await directory.states.commit([
+      { type: "head", replica: key, head: this.#head },
+      ...dropped.map(
+        ({ baseOffset }) => ({ type: "drop-segment", replica: key, baseOffset }) as const,
+      ),
+    ]);
+    this.#segments = this.#segments.slice(count);
+    raiseEpochStart(this.epochs, offset, this.#logEndOffset);
+    this.#sizeBytes -= sizeOf(dropped);
+    for (const segment of dropped) {
+      segment.dropped = true;
+      this.#inBackground(removeDirectory(this.#context, segment.path));
+    }
+  }
+
+  /** Writes the intent, then lets loading carry it out, as it would after a crash. */
+  async #cut(plan: () => Promise<ReplicaHead>): Promise<void> {
+    await this.flush();
+    await this.#drained();
+    this.#assertUsable();
+    assert(!this.#cutting, "one truncation at a time");
+    this.#cutting = true;
+    try {
+      await this.#exclusively(async () => {
+        const { directory, key } = this.#context;
+        const intended: ReplicaHead = { ...(await plan()), cleanEnd: null };
+        const end = intended.cut?.offset ?? this.#logEndOffset;
+        this.#savedHighWatermark = Math.min(this.#savedHighWatermark, end);
+        directory.states.saveHighWatermark(key, this.#savedHighWatermark);
+        await directory.states.commit([{ type: "head", replica: key, head: intended }]);
+        await Promise.all(this.#background);
+        const result = await loadLog(this.#context, "tail");
+        if (result.type === "damaged") throw new OttlaError("CORRUPT_MESSAGE", result.reason);
+        this.#adopt(result.log);
+      });
+    } finally {
+      this.#cutting = false;
+    }
+  }
+
+  #adopt(loaded: LoadedLog): void {
+    this.#head = loaded.head;
+    this.#segments = [...loaded.segments];
+    this.#checkpointOffsets = [...loaded.checkpointOffsets];
+    this.#checkpointedBytes = this.#active.sizeBytes;
+    this.#sizeBytes = sizeOf(loaded.segments);
+    this.epochs.clear();
+    for (const { epoch, startOffset } of loaded.epochs.starts) {
+      this.epochs.assign(epoch, startOffset);
+    }
+    this.producers.restore(loaded.producers.entries());
+    const end = loaded.logEndOffset;
+    this.#cache.truncateTo(end);
+    this.#cache.writtenUpTo(end);
+    this.#logEndOffset = end;
+    this.#writtenEnd = end;
+    this.#flushedEnd = end;
+    this.#durableEndOffset = end;
+    this.#flushTarget = 0;
+    this.#savedHighWatermark = loaded.highWatermark;
+  }
+
+  async #readStored(from: Offset, limits: ReadLimits): Promise<readonly Batch[]> {
+    if (!this.#cutting) return this.#readSegment(from, limits);
+    await this.#serial.run(() => Promise.resolve());
+    return this.read(from, limits);
+  }
+
+  async #readSegment(from: Offset, limits: ReadLimits): Promise<readonly Batch[]> {
+    const segment = this.#segments.findLast(({ baseOffset }) => baseOffset <= from);
+    assert(segment !== undefined, `a segment holds offset ${from}`);
+    const { crc32c } = this.#context.ports.codecs;
+    return await this.#searchSegment(segment, (store) => readSegment(store, from, limits, crc32c));
+  }
+
+  async #searchSegment<Result>(
+    segment: Segment,
+    work: (store: KeyValueStore) => Promise<Result>,
+  ): Promise<Result> {
+    const use = { active: !segment.sealed, create: false };
+    try {
+      return await this.#context.pool.use(segment.path, use, work);
+    } catch (error) {
+      this.#assertUsable();
+      // Retention took the segment while the read waited for it: not a fault of the disk.
+      if (segment.dropped) this.#assertInRange(segment.baseOffset);
+      this.fail(error);
+      throw error;
+    }
+  }
+
+  async #exclusively(work: () => Promise<void>): Promise<void> {
+    await this.#guarded(
+      this.#serial.run(() => {
+        this.#assertUsable();
+        return work();
+      }),
+    );
+  }
+
+  /** Takes the log offline if the disk is at fault; refusals pass through. */
+  async #guarded<Result>(work: Promise<Result>): Promise<Result> {
+    try {
+      return await work;
+    } catch (error) {
+      if (isRefusal(error)) throw error;
+      this.fail(error);
+      throw error;
+    }
+  }
+
+  #inBackground(work: Promise<void>): void {
+    const handled = work
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => this.#background.delete(handled));
+    this.#background.add(handled);
+  }
+}
+
+/** What says nothing about the disk: an offset out of range, a log that is closed already. */
+function isRefusal(error: unknown): boolean {
+  if (error instanceof AssertionError) return true;
+  const { code } = toOttlaError(error);
+  return code === "OFFSET_OUT_OF_RANGE" || code === "CLOSED";
+}
+
+function sizeOf(segments: readonly Segment[]): number {
+  return segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}

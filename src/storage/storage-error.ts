@@ -1,0 +1,20 @@
+import { type ErrorCode, OttlaError, toOttlaError } from "../model/errors.ts";
+
+const KEPT: ReadonlySet<ErrorCode> = new Set([
+  "KAFKA_STORAGE_ERROR",
+  "CORRUPT_MESSAGE",
+  "DISK_FULL",
+  "DIRECTORY_DAMAGED",
+  "DIRECTORY_LOCKED",
+  "CLOSED",
+]);
+
+/**
+ * Any failure of a storage operation as an error whose code says what the disk did; what the table
+ * has no row for is a KAFKA_STORAGE_ERROR.
+ */
+export function storageError(thrown: unknown, where: string): OttlaError {
+  const error = toOttlaError(thrown);
+  const code = KEPT.has(error.code) ? error.code : "KAFKA_STORAGE_ERROR";
+  return new OttlaError(code, `${where}: ${error.message}`, { cause: thrown });
+}

@@ -1,0 +1,159 @@
+/**
+ * The segment databases of one broker: opened on first use, closed when idle, their write buffers
+ * cut from one budget. A database is never closed under somebody who uses it, nor used once its
+ * closing has begun (a native store may crash the process otherwise).
+ */
+import type { Clock } from "../ports/clock.ts";
+import type { KeyValueStore, KeyValueStores } from "../ports/key-value-store.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { PendingOperations } from "./pending-operations.ts";
+
+/** All write buffers together; each database may hold two of its own (LevelDB: one more in flight). */
+const WRITE_BUFFERS_BYTES = 128 * 1024 * 1024;
+const WRITE_BUFFER_BYTES_MAX = 4 * 1024 * 1024;
+const WRITE_BUFFER_BYTES_MIN = 256 * 1024;
+/** Above this the one unused longest is closed before another is opened. */
+const OPEN_STORES_COUNT = 1_000;
+const IDLE_ACTIVE_MS = 60_000;
+const IDLE_SEALED_MS = 10_000;
+
+export interface StoreUse {
+  /** The segment is appended to; a sealed one needs no write buffer and is closed earlier. */
+  readonly active: boolean;
+  /** Else a missing database is an error: a reader must never make an empty one. */
+  readonly create: boolean;
+}
+
+interface PooledStore {
+  readonly opening: Promise<KeyValueStore>;
+  usersCount: number;
+  lastUsedMs: number;
+  active: boolean;
+  /** Set once closing has begun. */
+  closing: Promise<void> | undefined;
+  onUnused: () => void;
+}
+
+export interface StorePoolPorts {
+  readonly stores: KeyValueStores;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export class StorePool {
+  readonly #ports: StorePoolPorts;
+  readonly #pending: PendingOperations;
+  /** In order of last use. */
+  readonly #stores = new Map<string, PooledStore>();
+
+  constructor(ports: StorePoolPorts, pending: PendingOperations) {
+    this.#ports = ports;
+    this.#pending = pending;
+  }
+
+  get openCount(): number {
+    return this.#stores.size;
+  }
+
+  /** Runs `work` with the database at `path`, which stays open until it settles. */
+  async use<Result>(
+    path: string,
+    use: StoreUse,
+    work: (store: KeyValueStore) => Promise<Result>,
+  ): Promise<Result> {
+    let pooled = this.#stores.get(path);
+    while (pooled?.closing !== undefined) {
+      await pooled.closing;
+      pooled = this.#stores.get(path);
+    }
+    if (pooled === undefined) pooled = this.#open(path, use);
+    pooled.usersCount++;
+    pooled.active = use.active;
+    try {
+      const store = await pooled.opening;
+      return await this.#pending.watch(work(store));
+    } finally {
+      pooled.usersCount--;
+      pooled.lastUsedMs = this.#ports.clock.monotonicMs();
+      if (this.#stores.get(path) === pooled && pooled.closing === undefined) {
+        this.#stores.delete(path);
+        this.#stores.set(path, pooled);
+      }
+      if (pooled.usersCount === 0) pooled.onUnused();
+    }
+  }
+
+  /** Closes the database if it is open, once its users are done. Never rejects. */
+  async close(path: string): Promise<void> {
+    const pooled = this.#stores.get(path);
+    if (pooled === undefined) return;
+    pooled.closing ??= this.#finish(path, pooled);
+    await pooled.closing;
+  }
+
+  /** Closes what nobody has used for a while. */
+  async closeIdle(): Promise<void> {
+    const nowMs = this.#ports.clock.monotonicMs();
+    const closing: Promise<void>[] = [];
+    for (const [path, pooled] of this.#stores) {
+      if (pooled.usersCount > 0 || pooled.closing !== undefined) continue;
+      const idleMs = pooled.active ? IDLE_ACTIVE_MS : IDLE_SEALED_MS;
+      if (nowMs - pooled.lastUsedMs >= idleMs) closing.push(this.close(path));
+    }
+    await Promise.all(closing);
+  }
+
+  async closeAll(): Promise<void> {
+    await Promise.all([...this.#stores.keys()].map((path) => this.close(path)));
+  }
+
+  #open(path: string, use: StoreUse): PooledStore {
+    this.#makeRoom();
+    const share = Math.floor(WRITE_BUFFERS_BYTES / (this.#stores.size + 1));
+    const writeBufferBytes = use.active
+      ? Math.min(WRITE_BUFFER_BYTES_MAX, Math.max(WRITE_BUFFER_BYTES_MIN, share))
+      : WRITE_BUFFER_BYTES_MIN;
+    const opening = this.#pending.watch(
+      this.#ports.stores.open(path, { writeBufferBytes, createIfMissing: use.create }),
+    );
+    const pooled: PooledStore = {
+      opening,
+      usersCount: 0,
+      lastUsedMs: this.#ports.clock.monotonicMs(),
+      active: use.active,
+      closing: undefined,
+      onUnused: () => undefined,
+    };
+    this.#stores.set(path, pooled);
+    opening.catch(() => {
+      if (this.#stores.get(path) === pooled) this.#stores.delete(path);
+    });
+    return pooled;
+  }
+
+  #makeRoom(): void {
+    if (this.#stores.size < OPEN_STORES_COUNT) return;
+    for (const [path, pooled] of this.#stores) {
+      if (pooled.usersCount > 0 || pooled.closing !== undefined) continue;
+      pooled.closing = this.#finish(path, pooled);
+      return;
+    }
+  }
+
+  async #finish(path: string, pooled: PooledStore): Promise<void> {
+    if (pooled.usersCount > 0) {
+      await new Promise<void>((resolve) => {
+        pooled.onUnused = resolve;
+      });
+    }
+    try {
+      const store = await pooled.opening;
+      await this.#pending.watch(store.close());
+    } catch (error) {
+      // A store that failed may fail to close, too: reopening it will tell.
+      this.#ports.logger.warn("a database did not close", { path, error: String(error) });
+    } finally {
+      if (this.#stores.get(path) === pooled) this.#stores.delete(path);
+    }
+  }
+}

@@ -1,0 +1,243 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import type { ErrorCode } from "../../../src/model/errors.ts";
+import { image, partition } from "./cluster-image.ts";
+import { ReplicaCluster } from "./replica-cluster.ts";
+
+// Leaders and followers of three brokers over real streams and logs in memory. The test plays the
+// controller: it publishes images by hand.
+
+let cluster: ReplicaCluster;
+
+beforeEach(async () => {
+  cluster = await ReplicaCluster.start();
+});
+
+function texts(id: number, index = 0): string[] {
+  const decoder = new TextDecoder();
+  return cluster
+    .log(id, index)
+    .batches.map(({ header, bytes }) => `${header.leaderEpoch}:${decoder.decode(bytes.slice(68))}`);
+}
+
+describe("a leader and its followers", () => {
+  test("every replica gets the same bytes, and the high watermark follows their disks", async () => {
+    await cluster.begin(image([partition()]));
+    for (const text of ["a", "b", "c"]) cluster.append(1, text);
+    await cluster.until(() => cluster.leader(1)?.highWatermark === 3);
+    await cluster.until(() => cluster.member(2).manager.get("topic-id", 0)?.highWatermark === 3);
+    await cluster.until(() => cluster.member(3).manager.get("topic-id", 0)?.highWatermark === 3);
+    for (const id of [2, 3]) {
+      expect(cluster.log(id).batches.map(({ bytes }) => bytes)).toEqual(
+        cluster.log(1).batches.map(({ bytes }) => bytes),
+      );
+    }
+  });
+
+  test("the high watermark waits for each ISR member's disk, not for what it received", async () => {
+    await cluster.begin(image([partition()]));
+    cluster.log(3).autoSync = false;
+    cluster.append(1, "a");
+    await cluster.until(() => cluster.log(3).logEndOffset === 1);
+    await cluster.run(100);
+    expect(cluster.leader(1)?.highWatermark).toBe(0);
+    cluster.log(3).sync();
+    await cluster.until(() => cluster.leader(1)?.highWatermark === 1);
+  });
+
+  test("followers receive a batch before the leader's own disk has it", async () => {
+    await cluster.begin(image([partition()]));
+    cluster.log(1).autoSync = false;
+    cluster.append(1, "a");
+    await cluster.until(() => cluster.log(2).durableEndOffset === 1);
+    expect(cluster.log(1).durableEndOffset).toBe(0);
+    expect(cluster.leader(1)?.highWatermark).toBe(0);
+    cluster.log(1).sync();
+    expect(cluster.leader(1)?.highWatermark).toBe(0);
+    await cluster.until(() => cluster.leader(1)?.highWatermark === 1);
+  });
+
+  test("a follower that is far behind catches up from the disk, within the credit window", async () => {
+    await cluster.begin(image([partition({ isr: [1, 2] })]));
+    cluster.member(3).manager.onMetadata(image([]));
+    cluster.log(1).cold = true;
+    for (let index = 0; index < 500; index++) cluster.append(1, "x".repeat(50_000));
+    await cluster.run(100);
+    cluster.publish(image([partition({ isr: [1, 2], partitionEpoch: 2 })]));
+    await cluster.run(1);
+    await cluster.until(() => cluster.log(3).durableEndOffset === 500);
+    await cluster.until(() => cluster.proposals.length > 0);
+    expect(cluster.proposals[0]?.partitions[0]?.newIsr.map(({ brokerId }) => brokerId)).toEqual([
+      1, 2, 3,
+    ]);
+  });
+
+  test("a follower whose stream is gone for two seconds leaves the ISR", async () => {
+    await cluster.begin(image([partition()]));
+    cluster.member(3).memory.node.crash();
+    await cluster.run(1_500);
+    expect(cluster.proposals).toEqual([]);
+    await cluster.until(() => cluster.proposals.length > 0, 2_500);
+    const item = cluster.proposals[0]?.partitions[0];
+    expect(item?.newIsr).toEqual([
+      { brokerId: 1, brokerEpoch: 11 },
+      { brokerId: 2, brokerEpoch: 12 },
+    ]);
+    expect(item?.leaderEpoch).toBe(1);
+    cluster.append(1, "a");
+    await cluster.run(200);
+    // The change is accepted, but not yet known here: the old ISR still counts.
+    expect(cluster.leader(1)?.highWatermark).toBe(0);
+    cluster.publish(image([partition({ isr: [1, 2], partitionEpoch: 2 })]), 1, 2);
+    expect(cluster.leader(1)?.highWatermark).toBe(1);
+  });
+
+  test("many partitions share a stream and all arrive", async () => {
+    await cluster.begin(image(Array.from({ length: 40 }, () => partition())));
+    for (let round = 0; round < 3; round++) {
+      for (let index = 0; index < 40; index++) cluster.append(1, `${round}`, index);
+    }
+    await cluster.until(() =>
+      Array.from({ length: 40 }, (_, index) => cluster.leader(1, index)?.highWatermark).every(
+        (highWatermark) => highWatermark === 3,
+      ),
+    );
+  });
+});
+
+describe("leader epochs", () => {
+  test("a new leader's follower cuts what the old one had more, by epochs", async () => {
+    await cluster.begin(image([partition()]));
+    cluster.append(1, "a");
+    await cluster.until(() => cluster.leader(1)?.highWatermark === 1);
+    // The old leader appends while nobody hears it, and is deposed.
+    cluster.publish(image([partition({ leader: 2, leaderEpoch: 2, partitionEpoch: 2 })]), 2, 3);
+    await cluster.run(50);
+    cluster.append(1, "lost");
+    cluster.append(1, "lost too");
+    cluster.append(2, "b");
+    await cluster.run(50);
+    cluster.publish(image([partition({ leader: 2, leaderEpoch: 2, partitionEpoch: 2 })]), 1);
+    await cluster.until(() => cluster.leader(2)?.highWatermark === 2);
+    expect(texts(1)).toEqual(texts(2));
+    expect(cluster.log(1).operations).toEqual(["truncate 1"]);
+  });
+
+  test("a follower whose metadata is ahead of the leader's waits, and is served when it is there", async () => {
+    await cluster.begin(image([partition()]));
+    const next = image([partition({ leader: 2, leaderEpoch: 2, partitionEpoch: 2 })]);
+    cluster.publish(next, 1, 3);
+    await cluster.run(500);
+    cluster.publish(next, 2);
+    cluster.append(2, "a");
+    await cluster.until(() => cluster.leader(2)?.highWatermark === 1, 100);
+  });
+
+  test("what waits for an acknowledgement is told when the leader falls", async () => {
+    await cluster.begin(image([partition()]));
+    cluster.log(3).autoSync = false;
+    cluster.append(1, "a");
+    const settled: (ErrorCode | undefined)[] = [];
+    cluster.leader(1)?.wait(-1, {
+      endOffset: 1,
+      deadlineMs: 1e9,
+      settle: (error) => settled.push(error),
+    });
+    await cluster.run(50);
+    expect(settled).toEqual([]);
+    cluster.publish(image([partition({ leader: 2, leaderEpoch: 2, partitionEpoch: 2 })]));
+    expect(settled).toEqual(["NOT_LEADER_OR_FOLLOWER"]);
+  });
+
+  test("nothing is led in an epoch that is older than this life", async () => {
+    // Broker 1's first image names it leader: decided for the life before.
+    cluster.publish(image([partition()]));
+    await cluster.run(50);
+    expect(cluster.leader(1)).toBeUndefined();
+    cluster.publish(image([partition({ leaderEpoch: 2, partitionEpoch: 2 })]));
+    expect(cluster.leader(1)?.leaderEpoch).toBe(2);
+  });
+
+  test("committed records are not given up to a leader that lacks them", async () => {
+    await cluster.begin(image([partition()]));
+    cluster.append(1, "a");
+    cluster.append(1, "b");
+    await cluster.until(() => cluster.member(3).manager.get("topic-id", 0)?.highWatermark === 2);
+    // Broker 2 loses everything and yet is elected, which a controller must not do.
+    await cluster.log(2).resetTo(0);
+    cluster.publish(image([partition({ leader: 2, leaderEpoch: 2, partitionEpoch: 2 })]));
+    cluster.append(2, "c");
+    await cluster.run(500);
+    expect(texts(3)).toHaveLength(2);
+    expect(
+      cluster.member(3).memory.logs.map(({ level, message }) => `${level} ${message}`),
+    ).toContain("error the leader lacks committed records; this replica waits");
+    // Once an unclean election is on record the leader's log counts.
+    cluster.publish(
+      image([partition({ leader: 2, leaderEpoch: 3, partitionEpoch: 3 })], {
+        uncleanElectionsCount: 1,
+      }),
+    );
+    await cluster.until(() => cluster.log(3).durableEndOffset === 1);
+    expect(texts(3)).toEqual(texts(2));
+  });
+});
+
+describe("log start", () => {
+  test("followers take over what delete-records removed", async () => {
+    await cluster.begin(image([partition()]));
+    for (const text of ["a", "b", "c"]) cluster.append(1, text);
+    await cluster.until(() => cluster.leader(1)?.highWatermark === 3);
+    await cluster.leader(1)?.raiseLogStart(2);
+    await cluster.until(() => cluster.log(2).logStartOffset === 2);
+    await cluster.until(() => cluster.log(3).logStartOffset === 2);
+    await expect(cluster.leader(1)?.raiseLogStart(4)).rejects.toMatchObject({
+      code: "OFFSET_OUT_OF_RANGE",
+    });
+  });
+
+  test("a follower that ends below the leader's start begins anew there", async () => {
+    await cluster.begin(image([partition({ isr: [1, 2] })]));
+    cluster.member(3).manager.onMetadata(image([]));
+    for (const text of ["a", "b", "c"]) cluster.append(1, text);
+    await cluster.until(() => cluster.leader(1)?.highWatermark === 3);
+    await cluster.leader(1)?.raiseLogStart(2);
+    cluster.publish(image([partition({ isr: [1, 2], partitionEpoch: 2 })]));
+    await cluster.run(1);
+    await cluster.until(() => cluster.log(3).logEndOffset === 3);
+    expect(cluster.log(3).logStartOffset).toBe(2);
+  });
+});
+
+describe("storage errors", () => {
+  test("a failed follower is reported, reopened, and catches up", async () => {
+    await cluster.begin(image([partition()]));
+    cluster.append(1, "a");
+    await cluster.until(() => cluster.leader(1)?.highWatermark === 1);
+    cluster.member(3).logs.failOpens = 2;
+    cluster.log(3).fail();
+    await cluster.until(() => cluster.failed.length > 0);
+    expect(cluster.failed).toEqual(["topic-id-0"]);
+    cluster.append(1, "b");
+    await cluster.until(() => cluster.log(3).durableEndOffset === 2, 20_000);
+  });
+
+  test("a failed leader does not lead again in its epoch, only in a newer one", async () => {
+    await cluster.begin(image([partition()]));
+    cluster.append(1, "a");
+    await cluster.until(() => cluster.leader(1)?.highWatermark === 1);
+    cluster.log(1).fail();
+    expect(cluster.leader(1)).toBeUndefined();
+    await cluster.run(5_000);
+    expect(cluster.member(1).manager.get("topic-id", 0)?.log).toBeDefined();
+    expect(cluster.leader(1)).toBeUndefined();
+    cluster.publish(image([partition({ leaderEpoch: 2, partitionEpoch: 2 })]));
+    expect(cluster.leader(1)?.leaderEpoch).toBe(2);
+  });
+
+  test("a topic that is deleted takes its logs with it", async () => {
+    await cluster.begin(image([partition()]));
+    cluster.publish(image([], { topics: new Map(), topicIds: new Map() }));
+    await cluster.run(100);
+    for (const { logs } of cluster.members) expect(logs.deleted).toEqual(["topic-id-0"]);
+  });
+});

@@ -8,7 +8,7 @@
 import type { Prng } from "../../src/base/prng.ts";
 import { OttlaError } from "../../src/model/errors.ts";
 import type { Incarnation } from "./sim-node.ts";
-import { StoreState } from "./store-state.ts";
+import { type OnChange, StoreState } from "./store-state.ts";
 import type { World } from "./world.ts";
 
 export interface DiskLatency {
@@ -41,6 +41,10 @@ export class SimDisk {
   latency: DiskLatency = { readMs: 0.1, writeMs: 0.1, syncMs: 0.8 };
   /** Every write fails as on a full disk; opening a store fails too. */
   full = false;
+  /** Told of each change of a store's entry, with the path of the store. */
+  onStoreChange: (path: string, ...change: Parameters<OnChange>) => void = () => {};
+  /** Told of each store that is gone from its path: removed, or renamed to somewhere else. */
+  onStoreGone: (path: string) => void = () => {};
   /** How many faults have hit an operation; what a log line at level `error` is explained by. */
   faultsCount = 0;
 
@@ -57,6 +61,11 @@ export class SimDisk {
   /** The next operation of that kind fails, once. */
   arm(fault: DiskFault): void {
     this.#armed.push(fault);
+  }
+
+  disarm(): void {
+    this.#armed.length = 0;
+    this.#hangsUntilMs = 0;
   }
 
   /** Whether a fault of that kind was armed; it is used up. */
@@ -124,7 +133,9 @@ export class SimDisk {
 
   /** Everything is gone: a new disk. */
   wipe(): void {
+    const stores = [...this.#nodes].filter(([, { type }]) => type === "store");
     this.#nodes.clear();
+    for (const [path] of stores) this.onStoreGone(path);
   }
 
   lock(path: string, incarnation: Incarnation): void {
@@ -168,6 +179,7 @@ export class SimDisk {
       throw new OttlaError("KAFKA_STORAGE_ERROR", `${path} is not a directory`);
     }
     const state = new StoreState();
+    this.#watch(path, state);
     this.put(path, { type: "store", state });
     return state;
   }
@@ -183,7 +195,7 @@ export class SimDisk {
       const slash = rest.indexOf("/");
       names.add(slash < 0 ? rest : rest.slice(0, slash));
     }
-    return [...names].sort();
+    return [...names].sort((left, right) => (left < right ? -1 : 1));
   }
 
   /** The node at `path` and all below it. */
@@ -200,12 +212,13 @@ export class SimDisk {
         throw new OttlaError("KAFKA_STORAGE_ERROR", `${key} is removed while it is open`);
       }
       this.#nodes.delete(key);
+      if (node.type === "store") this.onStoreGone(key);
     }
   }
 
   rename(from: string, to: string): void {
-    const moved = [...this.below(from)];
-    if (moved.length === 0) throw new OttlaError("KAFKA_STORAGE_ERROR", `${from} is missing`);
+    const nodes = [...this.below(from)];
+    if (nodes.length === 0) throw new OttlaError("KAFKA_STORAGE_ERROR", `${from} is missing`);
     const source = this.#nodes.get(from);
     const target = this.#nodes.get(to);
     const isFile = source?.type === "file" || source?.type === "slot";
@@ -214,13 +227,22 @@ export class SimDisk {
       throw new OttlaError("KAFKA_STORAGE_ERROR", `${to} exists`);
     }
     this.makeDirectories(parentOf(to));
-    for (const [key, node] of moved) {
+    for (const [key, node] of nodes) {
       if (node.type === "store" && node.state.isOpen) {
         throw new OttlaError("KAFKA_STORAGE_ERROR", `${key} is renamed while it is open`);
       }
       this.#nodes.delete(key);
-      this.#nodes.set(to + key.slice(from.length), node);
+      const moved = to + key.slice(from.length);
+      this.#nodes.set(moved, node);
+      if (node.type === "store") {
+        this.onStoreGone(key);
+        this.#watch(moved, node.state);
+      }
     }
+  }
+
+  #watch(path: string, state: StoreState): void {
+    state.onChange = (...change) => this.onStoreChange(path, ...change);
   }
 
   sizeBytes(path: string): number {

@@ -45,6 +45,8 @@ export interface SentMessage {
   readonly to: string;
   readonly channel: PeerChannel;
   readonly message: unknown;
+  /** Stands for the stream: the same object for all its messages, in both directions. */
+  readonly stream: object;
 }
 
 const WINDOW_BYTES = 1024 * 1024;
@@ -345,7 +347,13 @@ class StreamEnd implements PeerStream<unknown, unknown> {
   send(message: unknown): boolean {
     if (this.ended || !this.incarnation.alive) return false;
     const { network, channel } = this.#connection;
-    network.sent({ from: this.incarnation, to: this.#peerName, channel, message });
+    network.sent({
+      from: this.incarnation,
+      to: this.#peerName,
+      channel,
+      message,
+      stream: this.#connection,
+    });
     const copied = channel === "controller" ? copyThroughJson(message) : copyMessage(message);
     if (copied.sizeBytes > LIMITS.grpcMessageBytes) {
       network.world.fail(

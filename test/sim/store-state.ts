@@ -26,7 +26,15 @@ interface JournalRecord {
 /** LevelDB turns what it holds in memory into a durable table once it is this large. */
 const WRITE_BUFFER_BYTES = 4 * 1024 * 1024;
 
+export type OnChange = (
+  key: Uint8Array,
+  before: Uint8Array | undefined,
+  after: Uint8Array | undefined,
+) => void;
+
 export class StoreState {
+  /** Told of each key that changes, in order: by a write, or by a crash that takes one back. */
+  onChange: OnChange = () => {};
   /** Ascending by key. Entries are never changed, only replaced: a copy of the array is a snapshot. */
   #entries: Entry[] = [];
   #journal: JournalRecord[] = [];
@@ -54,6 +62,10 @@ export class StoreState {
     const at = this.#find(key);
     const entry = this.#entries[at];
     return entry !== undefined && compareBytes(entry.key, key) === 0 ? entry.value : undefined;
+  }
+
+  *entries(): IterableIterator<Entry> {
+    yield* this.#entries;
   }
 
   snapshot(range: KeyRange): readonly Entry[] {
@@ -180,7 +192,9 @@ export class StoreState {
       else if (at === entries.length) entries.push({ key, value });
       else entries.splice(at, 0, { key, value });
     }
-    return found ? existing.value : undefined;
+    const before = found ? existing.value : undefined;
+    this.onChange(key, before, value);
+    return before;
   }
 
   /** Index of the first entry whose key is >= `key`. */

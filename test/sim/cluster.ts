@@ -1,0 +1,260 @@
+/**
+ * Production brokers on simulated machines. Whoever kills one may start it again; a process that
+ * ends itself is started again by a supervisor, as an operator's would.
+ */
+import type { BrokerApi } from "../../src/broker/broker-api.ts";
+import { EMPTY_IMAGE, type MetadataImage } from "../../src/metadata/image.ts";
+import type { BrokerConfig } from "../../src/model/broker-config.ts";
+import type { Ports } from "../../src/ports/ports.ts";
+import { brokerConfig, brokerName, type ClusterShape } from "./cluster-config.ts";
+import { ObservedLogs } from "./observed-logs.ts";
+import type { Invariant, RunContext } from "./run-context.ts";
+import { partitionByKey, partitionsOf } from "./run-context.ts";
+import { SimNetwork } from "./sim-network.ts";
+import { type LogLine, SimNode } from "./sim-node.ts";
+import { createIncarnation } from "./sim-ports.ts";
+import { describe, type World } from "./world.ts";
+
+export interface RunningBroker {
+  readonly api: BrokerApi;
+  /** Controlled shutdown. */
+  stop(): Promise<void>;
+}
+
+/** Starts the production broker; a test of the checker may put a planted bug in between. */
+export type StartBroker = (ports: Ports, config: BrokerConfig) => Promise<RunningBroker>;
+
+export interface ClusterOptions {
+  readonly world: World;
+  readonly shape: ClusterShape;
+  readonly startBroker: StartBroker;
+}
+
+export interface SimBroker {
+  readonly id: number;
+  readonly node: SimNode;
+  /** Undefined while it is down or starts. */
+  running: RunningBroker | undefined;
+  /** The newest metadata that this incarnation has applied. */
+  image: MetadataImage | undefined;
+  /** Whether it is meant to be up. */
+  wanted: boolean;
+}
+
+const RESTART_MS = [200, 2_000] as const;
+
+export class Cluster implements RunContext {
+  readonly world: World;
+  readonly network: SimNetwork;
+  readonly logs = new ObservedLogs();
+  readonly brokers: readonly SimBroker[];
+  readonly shape: ClusterShape;
+  readonly invariants: Invariant[] = [];
+  /** Lines at level `error` that no fault explains end the run. */
+  onLog: (line: LogLine) => void = () => {};
+  readonly #startBroker: StartBroker;
+  readonly #prng;
+  #newest: MetadataImage = EMPTY_IMAGE;
+
+  constructor(options: ClusterOptions) {
+    const { world, shape } = options;
+    this.world = world;
+    this.shape = shape;
+    this.#startBroker = options.startBroker;
+    this.#prng = world.prng.fork("cluster");
+    this.network = new SimNetwork(world, world.prng.fork("network"));
+    this.brokers = Array.from({ length: shape.brokersCount }, (_, index) => this.#make(index + 1));
+    this.network.onSend.push((sent) => {
+      for (const invariant of this.invariants) invariant.onSent?.(sent);
+    });
+    world.observers.push(() => this.#observeImages());
+  }
+
+  /** Adds what is to be checked; before the cluster starts. */
+  watch(invariants: readonly Invariant[]): void {
+    this.invariants.push(...invariants);
+    this.logs.observers.push(...invariants);
+  }
+
+  broker(id: number): SimBroker {
+    const broker = this.brokers[id - 1];
+    if (broker === undefined) throw new Error(`there is no broker ${id}`);
+    return broker;
+  }
+
+  start(broker: SimBroker): void {
+    broker.wanted = true;
+    if (broker.node.incarnation !== undefined) return;
+    const { incarnation, ports } = createIncarnation(broker.node, this.network);
+    this.world.note(`broker ${broker.id} starts, life ${incarnation.life}`);
+    this.#startBroker(ports, brokerConfig(broker.id, this.shape)).then(
+      (running) => {
+        if (!incarnation.alive) return;
+        broker.running = running;
+        this.world.note(`broker ${broker.id} has started`);
+      },
+      (thrown: unknown) => {
+        if (!incarnation.alive) return;
+        this.world.note(`broker ${broker.id} could not start: ${describe(thrown)}`);
+        broker.node.crash();
+        this.#restartLater(broker);
+      },
+    );
+  }
+
+  /** Ends the process without a word. */
+  kill(broker: SimBroker, how: "crash" | "power loss"): void {
+    broker.wanted = false;
+    if (broker.node.incarnation === undefined) return;
+    this.world.note(`broker ${broker.id}: ${how}`);
+    if (how === "crash") broker.node.crash();
+    else broker.node.losePower();
+  }
+
+  /** Asks the process to stop; it exits once it has, and is cut off after `maxMs`. */
+  stop(broker: SimBroker, maxMs: number): void {
+    broker.wanted = false;
+    const { incarnation } = broker.node;
+    if (incarnation === undefined) return;
+    const { running } = broker;
+    if (running === undefined) {
+      this.kill(broker, "crash");
+      return;
+    }
+    this.world.note(`broker ${broker.id} is asked to stop`);
+    const end = (how: string): void => {
+      if (!incarnation.alive) return;
+      this.world.note(`broker ${broker.id} ${how}`);
+      broker.node.exit();
+    };
+    running.stop().then(
+      () => end("has stopped"),
+      (thrown: unknown) => {
+        if (incarnation.alive) this.fail("a stop succeeds", describe(thrown));
+      },
+    );
+    this.world.schedule(maxMs, "stop deadline", () => end("was cut off while it stopped"));
+  }
+
+  pause(broker: SimBroker): void {
+    this.world.note(`broker ${broker.id} is paused`);
+    broker.node.pause();
+    this.network.nodePaused(broker.node);
+  }
+
+  resume(broker: SimBroker): void {
+    if (!broker.node.paused) return;
+    this.world.note(`broker ${broker.id} goes on`);
+    broker.node.resume();
+  }
+
+  newestImage(): MetadataImage {
+    return this.#newest;
+  }
+
+  nodeOf(brokerId: number): string {
+    return brokerName(brokerId);
+  }
+
+  fail(invariant: string, detail: string): void {
+    this.world.fail(invariant, detail);
+  }
+
+  /** Calls every invariant's `atEnd`. */
+  finish(): void {
+    for (const invariant of this.invariants) invariant.atEnd?.();
+  }
+
+  /** Every broker runs on the newest metadata, every replica is in sync and leads where preferred. */
+  get atRest(): boolean {
+    for (const { running, image } of this.brokers) {
+      if (running === undefined || image?.index !== this.#newest.index) return false;
+    }
+    for (const [, partition] of partitionsOf(this.#newest)) {
+      if (partition.leader === -1 || partition.isr.length !== partition.replicas.length) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  describe(): string {
+    const lines: string[] = [];
+    for (const { id, running, image, node } of this.brokers) {
+      const state = running === undefined ? (node.incarnation ? "starts" : "down") : "runs";
+      lines.push(`broker ${id} ${state}, metadata ${image?.index ?? "none"}`);
+    }
+    for (const [key, partition] of partitionsOf(this.#newest)) {
+      const { leader, leaderEpoch, isr, elr, partitionEpoch } = partition;
+      const ends = partition.replicas.map((id) => {
+        return `${id}:${this.logs.log(this.nodeOf(id), key)?.endOffset ?? 0}`;
+      });
+      lines.push(
+        `${key} leader ${leader} epoch ${leaderEpoch}/${partitionEpoch} ISR ${isr.join(",")} ELR ${elr.join(",")} ends ${ends.join(" ")}`,
+      );
+    }
+    for (const { id, fenced, epoch } of this.#newest.brokers.values()) {
+      lines.push(`registration of broker ${id}: epoch ${epoch}${fenced ? ", fenced" : ""}`);
+    }
+    return lines.join("; ");
+  }
+
+  #make(id: number): SimBroker {
+    const name = brokerName(id);
+    const node = new SimNode({ world: this.world, name, prng: this.world.prng.fork(name) });
+    const broker: SimBroker = {
+      id,
+      node,
+      running: undefined,
+      image: undefined,
+      wanted: false,
+    };
+    this.network.attach(node);
+    this.logs.attach(node);
+    node.onEnd.push(() => {
+      broker.running = undefined;
+      broker.image = undefined;
+    });
+    node.onLog = (line) => this.onLog(line);
+    node.onFatal = (reason, cause) => {
+      const why = cause === undefined ? "" : ` (${describe(cause)})`;
+      this.world.note(`broker ${id} ended itself: ${reason}${why}`);
+      if (node.disk.faultsCount === 0) this.fail("a broker does not end itself", reason + why);
+      this.#restartLater(broker);
+    };
+    return broker;
+  }
+
+  #restartLater(broker: SimBroker): void {
+    const delay = this.#prng.between(...RESTART_MS);
+    this.world.schedule(delay, "supervisor", () => {
+      if (broker.wanted) this.start(broker);
+    });
+  }
+
+  #observeImages(): void {
+    for (const broker of this.brokers) {
+      const image = broker.running?.api.image();
+      if (image === undefined || image === broker.image) continue;
+      const before = broker.image;
+      broker.image = image;
+      const newest = this.#newest;
+      if (image.index > newest.index) this.#newest = image;
+      for (const invariant of this.invariants) {
+        invariant.onImage?.({ node: broker.node.name, before, after: image });
+      }
+      if (image.index > newest.index) this.#observePartitions(newest, image);
+    }
+  }
+
+  #observePartitions(older: MetadataImage, newer: MetadataImage): void {
+    for (const [key, after] of partitionsOf(newer)) {
+      const before = partitionByKey(older, key);
+      if (before === after || before?.partitionEpoch === after.partitionEpoch) continue;
+      this.world.note(
+        `${key} leader ${after.leader} epoch ${after.leaderEpoch}/${after.partitionEpoch} ISR ${after.isr.join(",")} ELR ${after.elr.join(",")}`,
+      );
+      for (const invariant of this.invariants) invariant.onPartition?.({ key, before, after });
+    }
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * I1 and I2 of the idempotent producer: in each log the sequences of one producer epoch follow one
+ * another without gap, begin at 0, and none occurs twice, whatever was retried, across failover and
+ * restart. Source: KIP-98, KIP-360.
+ */
+import type { ObservedBatch, ObservedLog } from "../observed-logs.ts";
+import { describeBatch, type Invariant, type RunContext } from "../run-context.ts";
+
+const SEQUENCES = 0x8000_0000;
+
+export function noDuplicates(context: RunContext): Invariant {
+  /** Per log and producer epoch its batches, in offset order. */
+  const written = new Map<string, ObservedBatch[]>();
+  const idOf = (log: ObservedLog, batch: ObservedBatch): string =>
+    `${log.node} ${log.key} producer ${batch.producerId}/${batch.producerEpoch}`;
+  return {
+    onWritten(log, batch, _index, restored) {
+      if (batch.producerId < 0) return;
+      const id = idOf(log, batch);
+      const batches = written.get(id) ?? [];
+      written.set(id, batches);
+      let at = batches.length;
+      while (at > 0 && (batches[at - 1] as ObservedBatch).baseOffset > batch.baseOffset) at--;
+      const before = batches[at - 1];
+      batches.splice(at, 0, batch);
+      const expected =
+        before === undefined
+          ? batch.baseOffset === 0 || log.startOffset === 0
+            ? 0
+            : batch.baseSequence
+          : (before.baseSequence + before.recordsCount) % SEQUENCES;
+      if (restored || batch.baseSequence === expected) return;
+      context.fail(
+        "I2 each sequence once and in order",
+        `${id}: ${describeBatch(batch)} has sequence ${batch.baseSequence}, expected is ${expected}`,
+      );
+    },
+    onRemoved(log, batch) {
+      const batches = written.get(idOf(log, batch));
+      const at = batches?.indexOf(batch) ?? -1;
+      if (at >= 0) batches?.splice(at, 1);
+    },
+  };
+}

@@ -1,0 +1,72 @@
+/**
+ * P3, log matching: two replicas that have a batch of the same leader epoch at the same offset have
+ * equal bytes there and everywhere before. P15 with it: offsets of a log are contiguous. Sources:
+ * KIP-101, KIP-279; Vanlightly's TLA+ model.
+ *
+ * Each batch's content and predecessor are remembered by (partition, epoch, offset) as it is
+ * written anywhere; equality of all prefixes follows by induction.
+ */
+import { describeBatch, type Invariant, partitionsOf, type RunContext } from "../run-context.ts";
+
+export function logMatching(context: RunContext): Invariant {
+  const seen = new Map<string, { content: string; previous: string | undefined }>();
+  return {
+    onWritten(log, batch, index, restored) {
+      if (restored) return;
+      const before = log.batches[index - 1];
+      if (before !== undefined && before.endOffset !== batch.baseOffset) {
+        context.fail(
+          "P15 offsets are contiguous",
+          `${log.node} wrote ${log.key}${describeBatch(batch)} after ${describeBatch(before)}`,
+        );
+      }
+      if (before !== undefined && before.leaderEpoch > batch.leaderEpoch) {
+        context.fail(
+          "P11 leader epochs rise along a log",
+          `${log.node} wrote ${log.key}${describeBatch(batch)} after ${describeBatch(before)}`,
+        );
+      }
+      const key = `${log.key} epoch ${batch.leaderEpoch} offset ${batch.baseOffset}`;
+      const content = `${describeBatch(batch)} of ${batch.bytes.length} bytes`;
+      const previous =
+        before === undefined
+          ? batch.baseOffset === 0
+            ? "start"
+            : undefined
+          : describeBatch(before);
+      const known = seen.get(key);
+      if (known === undefined) {
+        seen.set(key, { content, previous });
+        return;
+      }
+      if (known.content !== content) {
+        context.fail(
+          "P3 log matching",
+          `${log.node} has ${log.key}${content}, another replica had ${known.content}`,
+        );
+      }
+      if (known.previous === undefined) known.previous = previous;
+      else if (previous !== undefined && known.previous !== previous) {
+        context.fail(
+          "P3 log matching",
+          `before ${log.key}${content} ${log.node} has ${previous}, another replica had ${known.previous}`,
+        );
+      }
+    },
+    atEnd() {
+      for (const [key, partition] of partitionsOf(context.newestImage())) {
+        const [first, ...others] = partition.replicas.map((id) => {
+          const log = context.logs.log(context.nodeOf(id), key);
+          return { id, batches: (log?.batches ?? []).map(describeBatch) };
+        });
+        for (const other of others) {
+          if (first === undefined || first.batches.join() === other.batches.join()) continue;
+          context.fail(
+            "L7 replicas are equal at rest",
+            `${key}: broker ${first.id} has ${first.batches.length} batches up to ${first.batches.at(-1) ?? "nothing"}, broker ${other.id} ${other.batches.length} up to ${other.batches.at(-1) ?? "nothing"}`,
+          );
+        }
+      }
+    },
+  };
+}

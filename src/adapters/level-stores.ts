@@ -62,7 +62,10 @@ class LevelStore implements KeyValueStore {
   }
 
   get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.run("get", () => this.#database.get(key));
+    return this.run("get", async () => {
+      const value = await this.#database.get(key);
+      return value === undefined ? undefined : plainBytes(value);
+    });
   }
 
   write(operations: readonly WriteOperation[], options: { readonly sync: boolean }): Promise<void> {
@@ -156,7 +159,7 @@ class LevelIterator implements EntryIterator {
         const entry = this.#ahead.pop();
         if (entry === undefined) break;
         const [key, value] = entry;
-        entries.push({ key, value });
+        entries.push({ key: plainBytes(key), value: plainBytes(value) });
         bytes += key.length + value.length;
         this.#left--;
       }
@@ -178,6 +181,11 @@ function iteratorOf(database: Database, range: KeyRange) {
     fillCache: false,
     highWaterMarkBytes: READ_AHEAD_BYTES,
   });
+}
+
+/** LevelDB gives Buffers, whose `slice` is a view where that of a Uint8Array is a copy. */
+function plainBytes(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 function codesOf(error: unknown): string[] {

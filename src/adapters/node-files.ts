@@ -26,7 +26,8 @@ export const SLOT_VALUE_BYTES_MAX = 4000;
 export const nodeFiles: Files = {
   async read(path) {
     try {
-      return await readFile(path);
+      // A Buffer's `slice` would be a view where that of a Uint8Array is a copy.
+      return new Uint8Array(await readFile(path));
     } catch (error) {
       if (codeOf(error) === "ENOENT") return undefined;
       throw fileError(error, `read ${path}`);

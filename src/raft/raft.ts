@@ -137,6 +137,11 @@ export class Raft {
     return this.#state.log.entryAt(index);
   }
 
+  /** Undefined if the entry was compacted away or does not exist. */
+  termAt(index: LogIndex): Term | undefined {
+    return this.#state.log.termAt(index);
+  }
+
   /** The voter set in force: that of the newest `config` entry, committed or not. */
   get voters(): readonly RaftNode[] {
     return this.#state.voters.current;

@@ -142,7 +142,8 @@ export class RaftState {
   electionElapsed = 0;
   electionTimeout = 0;
   heartbeatElapsed = 0;
-  observeElapsed = 0;
+  /** Ticks since the log was last asked for; at the start the first tick asks. */
+  observeElapsed = Number.POSITIVE_INFINITY;
   /** The connection to the leader is down: do not shield it against candidates (see election.ts). */
   leaderUnreachable = false;
   /** Nodes that an observer may ask for the log. */

@@ -84,17 +84,22 @@ export class ProducerBatch<Attachment = unknown> {
     return this.builder.recordsCount;
   }
 
-  /** The outcome of one record; only after the batch is settled. */
-  outcomeOf(index: number): { readonly offset: Offset; readonly logAppendTimeMs: number } {
-    if (this.parts !== undefined) {
-      const part = this.parts.findLast((each) => each.fromIndex <= index);
-      assert(part !== undefined, "the first part begins at record 0");
-      return part.batch.outcomeOf(index - part.fromIndex);
-    }
+  /** Offset of one record, -1 if no broker told it; throws the batch's error. Only once settled. */
+  offsetOf(index: number): Offset {
+    const part = this.#partOf(index);
+    if (part !== undefined) return part.batch.offsetOf(index - part.fromIndex);
     if (this.error !== undefined) throw this.error;
     assert(this.written !== undefined, "only a settled batch has an outcome");
-    const { baseOffset, logAppendTimeMs } = this.written;
-    return { offset: baseOffset < 0 ? -1 : baseOffset + index, logAppendTimeMs };
+    const { baseOffset } = this.written;
+    return baseOffset < 0 ? -1 : baseOffset + index;
+  }
+
+  /** The record's timestamp in the log, which is its own unless the topic stamps LogAppendTime. */
+  timestampOf(index: number, own: number): number {
+    const part = this.#partOf(index);
+    if (part !== undefined) return part.batch.timestampOf(index - part.fromIndex, own);
+    const stamped = this.written?.logAppendTimeMs ?? -1;
+    return stamped >= 0 ? stamped : own;
   }
 
   /** Writes header and CRC with the present identity and sequence. */
@@ -117,6 +122,10 @@ export class ProducerBatch<Attachment = unknown> {
     const { baseSequence } = this;
     writeBatchHeader(this.bytes, { ...header, producerId, producerEpoch, baseSequence }, crc32c);
     return this.bytes;
+  }
+
+  #partOf(index: number): Part<Attachment> | undefined {
+    return this.parts?.findLast((each) => each.fromIndex <= index);
   }
 
   /** Two batches with the first and the second half of the records, in order. */

@@ -144,8 +144,6 @@ export class ProducerCore<Attachment> {
   #identity: ProducerIdentity | undefined;
   #usedBytes = 0;
   #nextOrder = 1;
-  /** Batches with a smaller order are sent without waiting for company. */
-  #flushBelow = 0;
   #rotation = 0;
 
   constructor(options: ProducerCoreOptions) {
@@ -216,6 +214,18 @@ export class ProducerCore<Attachment> {
     this.#identity = identity;
   }
 
+  /** Whether the first batch will have to wait for an identity. */
+  get lacksIdentity(): boolean {
+    return this.#options.idempotent && this.#identity === undefined;
+  }
+
+  /** No identity is to be had now: what expires meanwhile says so. */
+  noteIdentityError(error: OttlaError): void {
+    for (const queue of this.#active) {
+      if (queue.identity === undefined) queue.lastError = error;
+    }
+  }
+
   /**
    * Adds a record to its partition's open batch and returns the batch; the record's index in it is
    * `batch.recordsCount - 1`. The caller has asked `hasRoomFor` and knows the partition.
@@ -238,11 +248,6 @@ export class ProducerCore<Attachment> {
     batch.reservedBytes += record.bytes;
     this.#usedBytes += record.bytes;
     return batch;
-  }
-
-  /** Everything appended so far is sent without waiting for company. */
-  flush(): void {
-    this.#flushBelow = this.#nextOrder;
   }
 
   onCompressed(batch: ProducerBatch<Attachment>, section: Uint8Array): void {
@@ -314,7 +319,7 @@ export class ProducerCore<Attachment> {
     }
   }
 
-  /** `pressed`: senders wait for memory, so batches go as soon as they can. */
+  /** `pressed`: somebody waits for memory or for a flush, so batches go as soon as they can. */
   drain(nowMs: number, pressed: boolean): ProducerEffects<Attachment> {
     this.#pool.recycle();
     const hung = new Set<BrokerId>();
@@ -412,12 +417,7 @@ export class ProducerCore<Attachment> {
     const waiting = queue.inFlight.length + queue.retry.length + queue.sealed.length;
     if (waiting >= this.#options.maxInFlightBatches) return Number.POSITIVE_INFINITY;
     const dueMs = batch.place.createdMs + this.#options.lingerMs;
-    const { order } = batch.place;
-    const due =
-      nowMs >= dueMs ||
-      pressed ||
-      order < this.#flushBelow ||
-      (this.#options.sendWhenIdle && queue.isIdle);
+    const due = nowMs >= dueMs || pressed || (this.#options.sendWhenIdle && queue.isIdle);
     if (!due) return dueMs;
     this.#seal(queue, batch);
     return Number.POSITIVE_INFINITY;
@@ -573,7 +573,7 @@ export class ProducerCore<Attachment> {
     for (const batch of [...queue.retry]) {
       if (batch.baseSequence < 0) continue;
       // After a gap nothing behind it can have been appended; a forgotten producer proves nothing.
-      if (batch.ambiguous && reason === "unknown-producer") {
+      if (reason === "unknown-producer" && batch.ambiguous) {
         this.#fail(
           batch,
           new OttlaError(

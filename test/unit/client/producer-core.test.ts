@@ -64,9 +64,9 @@ class Bench {
     return this.core.append(topic, partition, record, this.nowMs);
   }
 
-  drain(afterMs = 0): ProducerEffects<string> {
+  drain(afterMs = 0, pressed = false): ProducerEffects<string> {
     this.nowMs += afterMs;
-    this.last = this.core.drain(this.nowMs, false);
+    this.last = this.core.drain(this.nowMs, pressed);
     for (const { brokerId, batches } of this.last.sends) {
       for (const batch of batches) this.sent.push({ brokerId, batch, attempt: batch.attempt });
     }
@@ -77,8 +77,7 @@ class Bench {
   /** Sends the record as a batch of its own and returns the batch. */
   send(text: string): Batch {
     const batch = this.append(text);
-    this.core.flush();
-    this.drain();
+    this.drain(0, true);
     return batch;
   }
 
@@ -143,11 +142,11 @@ describe("when a batch is sealed", () => {
     expect(values(second)).toEqual(["b", "c"]);
   });
 
-  it("goes at once on flush, and when senders wait for memory", () => {
+  it("goes at once while somebody waits for memory or for a flush", () => {
     const bench = new Bench({ lingerMs: 1_000 });
     bench.append("a");
-    expect(bench.core.drain(0, true).sends).toHaveLength(1);
-    expect(bench.send("b").state).toBe("in-flight");
+    expect(bench.drain(0, false).sends).toEqual([]);
+    expect(bench.drain(0, true).sends).toHaveLength(1);
   });
 
   it("sends unkeyed records elsewhere once a batch is full, without a crumb left behind", () => {
@@ -160,8 +159,7 @@ describe("when a batch is sealed", () => {
       partitions.push(partition);
       bench.append("z".repeat(100), partition);
     }
-    bench.core.flush();
-    bench.drain();
+    bench.drain(0, true);
     expect(bench.sent.map(({ batch }) => batch.recordsCount)).toEqual([2, 2, 2]);
     expect(partitions[0]).toBe(partitions[1]);
   });
@@ -211,17 +209,15 @@ describe("what goes into a request", () => {
     const bench = new Bench({ acks: 0, idempotent: false });
     const batch = bench.send("a");
     expect(bench.settled).toEqual([batch]);
-    expect(batch.outcomeOf(0).offset).toBe(-1);
+    expect(batch.offsetOf(0)).toBe(-1);
   });
 
   it("waits for compression, in order", () => {
     const bench = new Bench({ compression: "gzip" });
     const first = bench.append("a");
-    bench.core.flush();
-    expect(bench.drain().compress).toEqual([first]);
+    expect(bench.drain(0, true).compress).toEqual([first]);
     const second = bench.append("b");
-    bench.core.flush();
-    bench.drain();
+    bench.drain(0, true);
     bench.core.onCompressed(second, utf8("2"));
     expect(bench.drain().sends).toEqual([]);
     bench.core.onCompressed(first, utf8("1"));
@@ -239,7 +235,7 @@ describe("results", () => {
     bench.drain(5);
     bench.answer(batch, 40);
     bench.drain();
-    expect([0, 1].map((index) => batch.outcomeOf(index).offset)).toEqual([40, 41]);
+    expect([0, 1].map((index) => batch.offsetOf(index))).toEqual([40, 41]);
     expect(bench.core.usedBytes).toBe(0);
   });
 
@@ -247,7 +243,7 @@ describe("results", () => {
     const bench = new Bench();
     const batch = bench.send("a");
     bench.answer(batch, "DUPLICATE_SEQUENCE_NUMBER");
-    expect(batch.outcomeOf(0).offset).toBe(-1);
+    expect(batch.offsetOf(0)).toBe(-1);
   });
 
   it("of an earlier attempt change nothing", () => {
@@ -265,7 +261,7 @@ describe("results", () => {
     const bench = new Bench();
     const batch = bench.send("a");
     bench.answer(batch, "INVALID_TIMESTAMP");
-    expect(() => batch.outcomeOf(0)).toThrow("t-0: refused");
+    expect(() => batch.offsetOf(0)).toThrow("t-0: refused");
     expect(bench.core.usedBytes).toBe(0);
   });
 });
@@ -394,7 +390,7 @@ describe("sequences after a loss", () => {
     again.forEach((each, index) => {
       bench.answer(each.batch, [10, 20, 30][index] as number);
     });
-    expect([0, 1, 2].map((index) => batch.outcomeOf(index).offset)).toEqual([10, 20, 21]);
+    expect([0, 1, 2].map((index) => batch.offsetOf(index))).toEqual([10, 20, 21]);
     expect(bench.core.usedBytes).toBe(0);
   });
 

@@ -443,15 +443,13 @@ export class LevelPartitionLog implements PartitionLog {
     while (!this.#queue.isEmpty || this.#flushTarget > this.#flushedEnd) {
       if (this.#failure !== undefined || this.#closed) break;
       const waitMs = this.#pacer.waitMs(this.#queue.bytes);
-      let raised = false;
       try {
         if (waitMs > 0) await this.#context.ports.timers.sleep(waitMs);
-        raised = await this.#serial.run(() => this.#writeNext());
+        await this.#serial.run(() => this.#writeNext());
       } catch (error) {
         if (error instanceof AssertionError) throw error;
         this.fail(error);
       }
-      if (raised) this.onDurable();
     }
     this.#draining = undefined;
   }
@@ -461,16 +459,16 @@ export class LevelPartitionLog implements PartitionLog {
     while (this.#draining !== undefined) await this.#draining;
   }
 
-  /** Does the next piece of queued work. True if the durable end rose. */
-  async #writeNext(): Promise<boolean> {
-    if (this.#failure !== undefined || this.#closed) return false;
+  /** Does the next piece of queued work. */
+  async #writeNext(): Promise<void> {
+    if (this.#failure !== undefined || this.#closed) return;
     const next = this.#queue.peek();
     if (next === undefined) return this.#writeBarrier();
     if (next.type === "checkpoint") {
       this.#queue.shift();
       const { states } = this.#context.directory;
       this.#inBackground(states.commit(this.#storing(next.checkpoint)));
-      return false;
+      return;
     }
     if (next.type === "seal") {
       this.#queue.shift();
@@ -479,9 +477,9 @@ export class LevelPartitionLog implements PartitionLog {
     return this.#writeRun();
   }
 
-  async #writeRun(): Promise<boolean> {
+  async #writeRun(): Promise<void> {
     if (this.#head.cleanEnd !== null) await this.#becomeDirty();
-    if (this.#failure !== undefined || this.#closed) return false;
+    if (this.#failure !== undefined || this.#closed) return;
     const { ports, pool, directory } = this.#context;
     const run = this.#queue.takeRun(WRITE_BYTES);
     const { segment, batch } = run.at(-1) as QueuedBatch;
@@ -504,21 +502,21 @@ export class LevelPartitionLog implements PartitionLog {
     await pool.use(segment.path, { active: true, create: true }, (store) =>
       store.write(operations, { sync }),
     );
-    if (this.#failure !== undefined) return false;
+    if (this.#failure !== undefined) return;
     if (sync) this.#observeFlush(startedMs);
     directory.noteWritten(bytes);
     this.#queue.settled(bytes);
     this.#unflushedMessages += messages;
-    return this.#advance(lastOffset(batch.header) + 1, sync);
+    this.#advance(lastOffset(batch.header) + 1, sync);
   }
 
   /** Fsyncs what was written, in the relaxed profile. */
-  async #writeBarrier(): Promise<boolean> {
-    if (this.#flushedEnd >= this.#writtenEnd) return false;
+  async #writeBarrier(): Promise<void> {
+    if (this.#flushedEnd >= this.#writtenEnd) return;
     const segment = this.#segments.findLast(({ isEmpty }) => !isEmpty);
     assert(segment !== undefined, "what was written lies in a segment");
     await this.#writeBarrierOf(segment);
-    return this.#advance(this.#writtenEnd, true);
+    this.#advance(this.#writtenEnd, true);
   }
 
   async #writeBarrierOf(segment: Segment): Promise<void> {
@@ -535,11 +533,10 @@ export class LevelPartitionLog implements PartitionLog {
     meter.observe("ottla_log_flush_duration_seconds", {}, seconds);
   }
 
-  async #seal(segment: Segment, checkpoint: Checkpoint): Promise<boolean> {
-    let raised = false;
+  async #seal(segment: Segment, checkpoint: Checkpoint): Promise<void> {
     if (this.#flushedEnd < segment.endOffset) {
       await this.#writeBarrierOf(segment);
-      raised = this.#advance(segment.endOffset, true);
+      this.#advance(segment.endOffset, true);
     }
     const { states } = this.#context.directory;
     const summary = segment.summary();
@@ -548,11 +545,10 @@ export class LevelPartitionLog implements PartitionLog {
       ...this.#storing(checkpoint),
     ]);
     segment.sealed = true;
-    return raised;
   }
 
-  /** The disk has everything below `writtenEnd`. True if the durable end rose. */
-  #advance(writtenEnd: Offset, synced: boolean): boolean {
+  /** The disk has everything below `writtenEnd`. */
+  #advance(writtenEnd: Offset, synced: boolean): void {
     this.#writtenEnd = writtenEnd;
     this.#cache.writtenUpTo(writtenEnd);
     if (synced) {
@@ -561,14 +557,24 @@ export class LevelPartitionLog implements PartitionLog {
       this.#flushTimer?.cancel();
       this.#flushTimer = undefined;
       this.#raiseMark();
-      this.#resolveWaiters();
     } else {
       this.#scheduleFlush();
     }
     const durableEnd = this.#strict ? this.#flushedEnd : writtenEnd;
-    if (durableEnd <= this.#durableEndOffset) return false;
-    this.#durableEndOffset = durableEnd;
-    return true;
+    if (durableEnd > this.#durableEndOffset) {
+      this.#durableEndOffset = durableEnd;
+      this.#tellDurable();
+    }
+    if (synced) this.#resolveWaiters();
+  }
+
+  #tellDurable(): void {
+    try {
+      this.onDurable();
+    } catch (error) {
+      // Not the disk's fault: it must not pass for a storage error.
+      this.#context.ports.fatal(`listener of ${this.#context.key} failed`, error);
+    }
   }
 
   /** A replica that lost its tail keeps the old mark until it has refetched past it. */

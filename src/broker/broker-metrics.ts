@@ -16,7 +16,6 @@ export interface BrokerMetricsOptions {
   readonly replicas: ReplicaManager;
   readonly metadataLog: MetadataLog;
   readonly logs: Logs;
-  readonly isActiveController: () => boolean;
 }
 
 type Set = (name: GaugeName, labels: Labels, value: number) => void;
@@ -44,7 +43,7 @@ export function registerBrokerMetrics(ports: Ports, options: BrokerMetricsOption
   });
 }
 
-function cluster(set: Set, { image: imageOf, isActiveController }: BrokerMetricsOptions): void {
+function cluster(set: Set, { self, image: imageOf, metadataLog }: BrokerMetricsOptions): void {
   const image = imageOf();
   let unfenced = 0;
   for (const broker of image.brokers.values()) if (!broker.fenced) unfenced++;
@@ -54,7 +53,7 @@ function cluster(set: Set, { image: imageOf, isActiveController }: BrokerMetrics
     set("kafka_topic_partitions", { topic: name }, partitions.length);
     for (const { leader } of partitions) if (leader === NONE) leaderless++;
   }
-  const active = isActiveController();
+  const active = metadataLog.status().leaderId === self;
   set("kafka_controller_kafkacontroller_activecontrollercount", {}, active ? 1 : 0);
   if (!active) return;
   set("kafka_controller_kafkacontroller_offlinepartitionscount", {}, leaderless);

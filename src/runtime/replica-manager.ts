@@ -47,8 +47,6 @@ export interface ReplicaManagerOptions {
   ) => Promise<ControllerRequests[Name]["reply"]>;
   /** The replicas that were there when this life began have been opened, or have failed to. */
   readonly onStarted: () => void;
-  /** A partition may have begun or ceased to be led here. */
-  readonly onLeadersChanged: () => void;
 }
 
 const ISR_CHECK_MS = 500;
@@ -123,7 +121,6 @@ export class ReplicaManager implements ReplicaOwner {
       for (const topic of image.topics.values()) {
         if (all || before.topics.get(topic.id) !== topic) this.#sync(topic, NONE);
       }
-      this.#options.onLeadersChanged();
     }
     this.#fetchers.onMetadata(image);
   }
@@ -159,7 +156,6 @@ export class ReplicaManager implements ReplicaOwner {
 
   onLeaderStarted(replica: LeaderReplica): void {
     this.#server.onLeaderStarted(replica.name);
-    this.#options.onLeadersChanged();
   }
 
   onIsrDue(replica: LeaderReplica): void {

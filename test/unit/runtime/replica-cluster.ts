@@ -61,7 +61,6 @@ export class ReplicaCluster {
         topicConfig: () => cluster.config,
         request: async (name, body) => cluster.#request(name, body) as never,
         onStarted: () => undefined,
-        onLeadersChanged: () => undefined,
       });
       members.push({ id, memory, logs, manager });
       await world.settle(

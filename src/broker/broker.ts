@@ -1,0 +1,178 @@
+/** A broker: the use cases that its doors call, over the machinery that turns inside. */
+import type { ControllerRequests, QuorumDescription } from "../metadata/commands.ts";
+import type { BrokerRegistration, MetadataImage } from "../metadata/image.ts";
+import type { BrokerConfig } from "../model/broker-config.ts";
+import { OttlaError } from "../model/errors.ts";
+import type { BrokerId } from "../model/ids.ts";
+import type { PeerAddress } from "../ports/peer-network.ts";
+import type { Ports } from "../ports/ports.ts";
+import type {
+  AdminRequestName,
+  BrokerApi,
+  BrokerHealth,
+  ConfigResourceName,
+  DeleteRecordsOne,
+  DeleteRecordsResult,
+  DescribedConfigs,
+  FetchSession,
+  FetchSink,
+  ListOffsetOne,
+  ListOffsetResult,
+  ProduceOne,
+  ProduceResult,
+} from "./broker-api.ts";
+import { registerBrokerMetrics } from "./broker-metrics.ts";
+import { OpenFetch } from "./fetch-session.ts";
+import { Machinery } from "./machinery.ts";
+import { deleteRecordsOf, listOffset } from "./offsets.ts";
+import { Partitions } from "./partitions.ts";
+import { ProducerDesk } from "./produce.ts";
+import { ProducerIds } from "./producer-ids.ts";
+import { type FoundTopic, Topics } from "./topics.ts";
+import { Traffic } from "./traffic.ts";
+
+export interface ShutdownOptions {
+  /** Moves leaders away first, up to `controlled.shutdown.max.ms`. Default true. */
+  readonly controlled?: boolean;
+}
+
+export class Broker implements BrokerApi {
+  readonly brokerId: BrokerId;
+  readonly #ports: Ports;
+  readonly #machinery: Machinery;
+  readonly #partitions: Partitions;
+  readonly #traffic: Traffic;
+  readonly #desk: ProducerDesk;
+  readonly #topics: Topics;
+  readonly #producerIds: ProducerIds;
+  readonly #fetches = new Set<OpenFetch>();
+  #stopping = false;
+
+  private constructor(ports: Ports, machinery: Machinery) {
+    const { config, loader, replicas, session } = machinery;
+    const { nodeId: self, requestTimeoutMs } = config;
+    this.brokerId = self;
+    this.#ports = ports;
+    this.#machinery = machinery;
+    const image = (): MetadataImage => loader.image;
+    this.#partitions = new Partitions({ self, image, replicas });
+    this.#traffic = new Traffic(ports);
+    this.#desk = new ProducerDesk(ports, { partitions: this.#partitions, traffic: this.#traffic });
+    this.#topics = new Topics(ports, {
+      image,
+      autoCreate: config.autoCreateTopicsEnable,
+      timeoutMs: requestTimeoutMs,
+      createTopics: (request) => session.request("create-topics", request, requestTimeoutMs),
+    });
+    this.#producerIds = new ProducerIds(() =>
+      session.request(
+        "allocate-producer-ids",
+        { brokerId: self, brokerEpoch: session.brokerEpoch },
+        requestTimeoutMs,
+      ),
+    );
+    loader.subscribe(() => this.#topics.onMetadata());
+    registerBrokerMetrics(ports, {
+      self,
+      image,
+      replicas,
+      metadataLog: machinery.metadataLog,
+      logs: machinery.logs,
+    });
+  }
+
+  /**
+   * Starts a broker; settles once it listens to the other brokers and has begun to register.
+   * `health` tells when it is ready. Rejects with PORT_IN_USE, DIRECTORY_LOCKED, DIRECTORY_FOREIGN,
+   * DIRECTORY_DAMAGED, DISK_FULL, INCONSISTENT_CLUSTER_ID or KAFKA_STORAGE_ERROR; then nothing is
+   * left running.
+   */
+  static async start(ports: Ports, config: BrokerConfig): Promise<Broker> {
+    return new Broker(ports, await Machinery.start(ports, config));
+  }
+
+  /** Where the internal listener is bound. */
+  get internalAddress(): PeerAddress {
+    return this.#machinery.internalAddress;
+  }
+
+  /** Hands leadership over, closes what is open, stops. Idempotent. */
+  async shutdown(options: ShutdownOptions = {}): Promise<void> {
+    this.#stopping = true;
+    const stopped = this.#machinery.stop({ controlled: options.controlled ?? true });
+    await stopped;
+    for (const fetch of [...this.#fetches]) fetch.close();
+  }
+
+  image(): MetadataImage {
+    return this.#machinery.loader.image;
+  }
+
+  controllerId(): BrokerId {
+    return this.#machinery.session.activeId;
+  }
+
+  liveBrokers(): readonly BrokerRegistration[] {
+    return [...this.image().brokers.values()].filter(({ fenced }) => !fenced);
+  }
+
+  topics(names: readonly string[], allowAutoCreate: boolean): Promise<readonly FoundTopic[]> {
+    return this.#topics.find(names, allowAutoCreate);
+  }
+
+  produce(one: ProduceOne): Promise<ProduceResult> {
+    return this.#desk.produce(one);
+  }
+
+  openFetch(sink: FetchSink): FetchSession {
+    if (this.#stopping) throw new OttlaError("SHUTTING_DOWN", "the broker is shutting down");
+    const fetch = new OpenFetch(this.#ports, {
+      partitions: this.#partitions,
+      traffic: this.#traffic,
+      sink,
+      onClosed: (closed) => this.#fetches.delete(closed),
+    });
+    this.#fetches.add(fetch);
+    return fetch;
+  }
+
+  listOffsets(items: readonly ListOffsetOne[]): Promise<readonly ListOffsetResult[]> {
+    return Promise.all(items.map((item) => listOffset(this.#partitions, item)));
+  }
+
+  deleteRecords(
+    items: readonly DeleteRecordsOne[],
+    timeoutMs: number,
+  ): Promise<readonly DeleteRecordsResult[]> {
+    return Promise.all(
+      items.map((item) => deleteRecordsOf(this.#ports, this.#partitions, item, timeoutMs)),
+    );
+  }
+
+  describeConfigs(resources: readonly ConfigResourceName[]): readonly DescribedConfigs[] {
+    return this.#machinery.configs.describe(resources);
+  }
+
+  initProducerId(): Promise<{ readonly producerId: number; readonly producerEpoch: number }> {
+    return this.#producerIds.init();
+  }
+
+  describeQuorum(): Promise<QuorumDescription> {
+    const { session, config } = this.#machinery;
+    return session.request("describe-quorum", {}, config.requestTimeoutMs);
+  }
+
+  controller<Name extends AdminRequestName>(
+    name: Name,
+    request: ControllerRequests[Name]["request"],
+    timeoutMs: number,
+  ): Promise<ControllerRequests[Name]["reply"]> {
+    return this.#machinery.session.request(name, request, timeoutMs);
+  }
+
+  health(): BrokerHealth {
+    if (this.#stopping) return { live: true, ready: false, reason: "the broker is shutting down" };
+    const reason = this.#machinery.notReadyBecause();
+    return { live: true, ready: reason === "", reason };
+  }
+}

@@ -1,7 +1,10 @@
 /**
- * LevelDB behind the key-value port. What it does on damage and full disks was measured, and is why
- * callers close a store after any error: it opens without complaint after losing writes.
+ * LevelDB behind the key-value port. What LevelDB leaves open is closed here: overlapping writes
+ * run on several threads in any order, so each waits for the one before; after a failed write the
+ * log may lose later ones without a word, so none is let through; nothing reaches the native side
+ * once closing has begun, because using a closed database there ends the process.
  */
+import { access } from "node:fs/promises";
 import { ClassicLevel } from "classic-level";
 import { type ErrorCode, OttlaError } from "../model/errors.ts";
 import type {
@@ -13,82 +16,92 @@ import type {
   StoreOptions,
   WriteOperation,
 } from "../ports/key-value-store.ts";
+import { makeDurableDirectory, syncDirectory } from "./durable-directory.ts";
 
 const WRITE_BUFFER_BYTES = 4 * 1024 * 1024;
-/** Fewer, larger tables: the default of 2 MiB makes a thousand files of a few gigabytes. */
-const TABLE_FILE_BYTES = 64 * 1024 * 1024;
-/** Batches are large and the tail cache holds the recent ones: blocks need little cache. */
-const BLOCK_CACHE_BYTES = 1024 * 1024;
-const OPEN_FILES_COUNT = 200;
-/** One hand-over to the thread pool reads about this much: a hand-over costs as much as a batch. */
-const READ_AHEAD_BYTES = 256 * 1024;
-const READ_ENTRIES_COUNT = 1_000;
+/** Fewer, larger tables: batches come in key order, so that tables are moved, never merged. */
+const MAX_FILE_BYTES = 64 * 1024 * 1024;
+/** Of one database; a broker has hundreds. */
+const OPEN_FILES = 64;
+/** Tables are mapped into memory, where this cache is not used; it serves those beyond the limit. */
+const CACHE_BYTES = 512 * 1024;
+/** What an iterator reads ahead at most, beside one entry. */
+const ITERATOR_BYTES = 256 * 1024;
 
-type Database = ClassicLevel<Uint8Array, Uint8Array>;
+type Level = ClassicLevel<Uint8Array, Uint8Array>;
+type LevelIterator = ReturnType<typeof iterate>;
 
 export const levelStores: KeyValueStores = {
   async open(path: string, options: StoreOptions = {}): Promise<KeyValueStore> {
-    const database: Database = new ClassicLevel(path, {
-      keyEncoding: "view",
-      valueEncoding: "view",
-      createIfMissing: options.createIfMissing ?? true,
-      compression: false,
-      writeBufferSize: options.writeBufferBytes ?? WRITE_BUFFER_BYTES,
-      maxFileSize: TABLE_FILE_BYTES,
-      cacheSize: BLOCK_CACHE_BYTES,
-      maxOpenFiles: OPEN_FILES_COUNT,
-    });
+    const createIfMissing = options.createIfMissing ?? true;
     try {
-      await database.open();
-    } catch (error) {
-      throw storageError(error, `open ${path}`);
+      const isNew = createIfMissing && !(await exists(`${path}/CURRENT`));
+      if (isNew) await makeDurableDirectory(path);
+      const level: Level = new ClassicLevel<Uint8Array, Uint8Array>(path, {
+        keyEncoding: "view",
+        valueEncoding: "view",
+        compression: false,
+        cacheSize: CACHE_BYTES,
+        maxFileSize: MAX_FILE_BYTES,
+        maxOpenFiles: OPEN_FILES,
+        writeBufferSize: options.writeBufferBytes ?? WRITE_BUFFER_BYTES,
+        createIfMissing,
+      });
+      await level.open();
+      // LevelDB syncs its files, and the directory only with each new manifest.
+      if (isNew) await syncDirectory(path);
+      return new LevelStore(level, path);
+    } catch (thrown) {
+      throw levelError(thrown, `cannot open ${path}`);
     }
-    return new LevelStore(database, path);
   },
 };
 
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
 class LevelStore implements KeyValueStore {
-  readonly #database: Database;
+  readonly #level: Level;
   readonly #path: string;
-  readonly #iterators = new Set<LevelIterator>();
-  /** Calls under way: native code must not see its database closed beneath it. */
-  #pending = 0;
-  #idle: (() => void) | undefined;
+  readonly #iterators = new Set<LevelEntryIterator>();
+  /** Calls on the native side; `close` waits for them. */
+  readonly #running = new Set<Promise<unknown>>();
+  #lastWrite: Promise<void> = Promise.resolve();
+  #failure: OttlaError | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(database: Database, path: string) {
-    this.#database = database;
+  constructor(level: Level, path: string) {
+    this.#level = level;
     this.#path = path;
   }
 
-  get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.run("get", async () => {
-      const value = await this.#database.get(key);
-      return value === undefined ? undefined : plainBytes(value);
-    });
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    this.#checkOpen();
+    try {
+      const value = await this.#run(this.#level.get(key));
+      return value === undefined ? undefined : plain(value);
+    } catch (thrown) {
+      throw levelError(thrown, `cannot read ${this.#path}`);
+    }
   }
 
   write(operations: readonly WriteOperation[], options: { readonly sync: boolean }): Promise<void> {
-    return this.run("write", () => {
-      const only = operations.length === 1 ? operations[0] : undefined;
-      if (only?.type === "put")
-        return this.#database.put(only.key, only.value, { sync: options.sync });
-      return this.#database.batch(
-        operations.map((operation) =>
-          operation.type === "put"
-            ? { type: "put", key: operation.key, value: operation.value }
-            : { type: "del", key: operation.key },
-        ),
-        { sync: options.sync },
-      );
-    });
+    if (this.#closing !== undefined) return Promise.reject(this.#closed());
+    const before = this.#lastWrite;
+    const write = this.#run(this.#write(before, operations, options.sync));
+    this.#lastWrite = write.catch(() => undefined);
+    return write;
   }
 
   iterate(range: KeyRange): EntryIterator {
-    this.#assertOpen();
-    const iterator = new LevelIterator(this, this.#database, range, () => {
-      this.#iterators.delete(iterator);
-    });
+    this.#checkOpen();
+    const iterator = new LevelEntryIterator(iterate(this.#level, range), this.#path, () =>
+      this.#iterators.delete(iterator),
+    );
     this.#iterators.add(iterator);
     return iterator;
   }
@@ -98,118 +111,158 @@ class LevelStore implements KeyValueStore {
     return this.#closing;
   }
 
-  async run<Result>(what: string, call: () => Promise<Result>): Promise<Result> {
-    this.#assertOpen();
-    this.#pending++;
+  async #write(
+    before: Promise<void>,
+    operations: readonly WriteOperation[],
+    sync: boolean,
+  ): Promise<void> {
+    await before;
+    if (this.#failure !== undefined) throw this.#failure;
     try {
-      return await call();
-    } catch (error) {
-      throw storageError(error, `${what} in ${this.#path}`);
-    } finally {
-      this.#pending--;
-      if (this.#pending === 0) this.#idle?.();
+      const [first] = operations;
+      if (operations.length === 1 && first?.type === "put") {
+        await this.#level.put(first.key, first.value, { sync });
+      } else {
+        await this.#level.batch(operations.map(levelOperation), { sync });
+      }
+    } catch (thrown) {
+      this.#failure = levelError(thrown, `cannot write ${this.#path}`);
+      throw this.#failure;
     }
   }
 
   async #close(): Promise<void> {
-    if (this.#pending > 0) {
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve;
-      });
-    }
-    for (const iterator of [...this.#iterators]) await iterator.close();
+    await Promise.allSettled(this.#running);
+    await Promise.allSettled([...this.#iterators].map((iterator) => iterator.close()));
     try {
-      await this.#database.close();
-    } catch (error) {
-      throw storageError(error, `close ${this.#path}`);
+      await this.#level.close();
+    } catch (thrown) {
+      throw levelError(thrown, `cannot close ${this.#path}`);
     }
   }
 
-  #assertOpen(): void {
-    if (this.#closing !== undefined) throw new OttlaError("CLOSED", `${this.#path} is closed`);
+  async #run<Value>(call: Promise<Value>): Promise<Value> {
+    this.#running.add(call);
+    try {
+      return await call;
+    } finally {
+      this.#running.delete(call);
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw this.#closed();
+  }
+
+  #closed(): OttlaError {
+    return new OttlaError("CLOSED", `${this.#path} is closed`);
   }
 }
 
-class LevelIterator implements EntryIterator {
-  readonly #store: LevelStore;
-  readonly #iterator: ReturnType<typeof iteratorOf>;
+class LevelEntryIterator implements EntryIterator {
+  readonly #iterator: LevelIterator;
+  readonly #path: string;
   readonly #onClose: () => void;
-  /** Read from LevelDB, not yet asked for. */
-  #ahead: [Uint8Array, Uint8Array][] = [];
-  #left: number;
+  /** Read from LevelDB and not yet handed out, from `#from` on. */
+  #ahead: readonly [Uint8Array, Uint8Array][] = [];
+  #from = 0;
+  #atEnd = false;
+  #running: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
-  constructor(store: LevelStore, database: Database, range: KeyRange, onClose: () => void) {
-    this.#store = store;
+  constructor(iterator: LevelIterator, path: string, onClose: () => void) {
+    this.#iterator = iterator;
+    this.#path = path;
     this.#onClose = onClose;
-    this.#left = range.limit ?? Number.POSITIVE_INFINITY;
-    this.#iterator = iteratorOf(database, range);
   }
 
   async next(limit: number, maxBytes: number): Promise<readonly Entry[]> {
-    if (this.#closing !== undefined) throw new OttlaError("CLOSED", "the iterator is closed");
-    return this.#store.run("iterate", async () => {
-      const entries: Entry[] = [];
-      let bytes = 0;
-      while (entries.length < limit && this.#left > 0 && bytes < maxBytes) {
-        if (this.#ahead.length === 0) {
-          const wanted = Math.min(this.#left, limit - entries.length, READ_ENTRIES_COUNT);
-          this.#ahead = (await this.#iterator.nextv(wanted)).reverse();
-        }
-        const entry = this.#ahead.pop();
-        if (entry === undefined) break;
-        const [key, value] = entry;
-        entries.push({ key: plainBytes(key), value: plainBytes(value) });
-        bytes += key.length + value.length;
-        this.#left--;
-      }
-      return entries;
-    });
+    if (this.#closing !== undefined) {
+      throw new OttlaError("CLOSED", `an iterator of ${this.#path} is closed`);
+    }
+    const call = this.#next(limit, maxBytes);
+    this.#running = call.catch(() => undefined);
+    return await call;
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#iterator.close().finally(this.#onClose);
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #next(limit: number, maxBytes: number): Promise<readonly Entry[]> {
+    const out: Entry[] = [];
+    let bytes = 0;
+    while (out.length < limit && bytes < maxBytes) {
+      if (this.#from === this.#ahead.length) {
+        if (this.#atEnd || this.#closing !== undefined) break;
+        await this.#readAhead(limit - out.length);
+        continue;
+      }
+      const [key, value] = this.#ahead[this.#from++] as [Uint8Array, Uint8Array];
+      bytes += key.length + value.length;
+      out.push({ key: plain(key), value: plain(value) });
+    }
+    return out;
+  }
+
+  async #readAhead(count: number): Promise<void> {
+    try {
+      this.#ahead = await this.#iterator.nextv(Math.min(count, READ_AHEAD_COUNT));
+    } catch (thrown) {
+      throw levelError(thrown, `cannot read ${this.#path}`);
+    }
+    this.#from = 0;
+    this.#atEnd = this.#ahead.length === 0;
+  }
+
+  async #close(): Promise<void> {
+    await this.#running;
+    this.#onClose();
+    this.#ahead = [];
+    this.#from = 0;
+    await this.#iterator.close();
   }
 }
 
-function iteratorOf(database: Database, range: KeyRange) {
-  return database.iterator<Uint8Array, Uint8Array>({
-    ...(range.gte === undefined ? {} : { gte: range.gte }),
-    ...(range.lt === undefined ? {} : { lt: range.lt }),
-    reverse: range.reverse ?? false,
+function iterate(level: Level, { gte, lt, reverse, limit }: KeyRange) {
+  return level.iterator<Uint8Array, Uint8Array>({
+    ...(gte === undefined ? {} : { gte }),
+    ...(lt === undefined ? {} : { lt }),
+    reverse: reverse ?? false,
+    limit: limit ?? -1,
     fillCache: false,
-    highWaterMarkBytes: READ_AHEAD_BYTES,
+    highWaterMarkBytes: ITERATOR_BYTES,
   });
 }
 
-/** LevelDB gives Buffers, whose `slice` is a view where that of a Uint8Array is a copy. */
-function plainBytes(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+function levelOperation(operation: WriteOperation) {
+  return operation.type === "put" ? operation : { type: "del" as const, key: operation.key };
 }
 
-function codesOf(error: unknown): string[] {
-  const codes: string[] = [];
-  for (let at = error; at instanceof Error; at = at.cause) {
-    const { code } = at as { code?: unknown };
-    if (typeof code === "string") codes.push(code);
-  }
-  return codes;
+/** Small entries: how many come from LevelDB in one call. */
+const READ_AHEAD_COUNT = 1_000;
+
+/** The `slice` of a `Buffer` shares its bytes, where everybody expects a copy. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return bytes.constructor === Uint8Array
+    ? bytes
+    : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-function storageError(error: unknown, what: string): OttlaError {
-  if (error instanceof OttlaError) return error;
-  const codes = codesOf(error);
-  const text = deepestMessage(error);
-  let code: ErrorCode = "KAFKA_STORAGE_ERROR";
-  if (codes.includes("LEVEL_LOCKED")) code = "DIRECTORY_LOCKED";
-  else if (codes.includes("LEVEL_CORRUPTION")) code = "DIRECTORY_DAMAGED";
-  else if (/no space left|disk quota/i.test(text)) code = "DISK_FULL";
-  return new OttlaError(code, `cannot ${what}: ${text}`, { cause: error });
+/** LevelDB's errors have a code, or only a text from the operating system; the cause says which. */
+function levelError(thrown: unknown, what: string): OttlaError {
+  if (thrown instanceof OttlaError) return thrown;
+  const cause = (thrown as { readonly cause?: unknown }).cause ?? thrown;
+  const { code } = cause as { readonly code?: unknown };
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new OttlaError(errorCode(code, message), `${what}: ${message}`, { cause: thrown });
 }
 
-function deepestMessage(error: unknown): string {
-  let at = error;
-  while (at instanceof Error && at.cause instanceof Error) at = at.cause;
-  return at instanceof Error ? at.message : String(at);
+function errorCode(code: unknown, message: string): ErrorCode {
+  if (/no space left on device|disk quota exceeded/i.test(message)) return "DISK_FULL";
+  if (code === "ENOSPC" || code === "EDQUOT") return "DISK_FULL";
+  if (code === "LEVEL_LOCKED") return "DIRECTORY_LOCKED";
+  if (code === "LEVEL_CORRUPTION") return "DIRECTORY_DAMAGED";
+  return "KAFKA_STORAGE_ERROR";
 }

@@ -1,0 +1,100 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import {
+  COUNTERS,
+  type CounterName,
+  GAUGES,
+  type GaugeName,
+  HISTOGRAMS,
+  type HistogramName,
+} from "../model/metrics.ts";
+import type { Labels, Meter } from "../ports/meter.ts";
+
+type Collect = Parameters<Meter["onCollect"]>[0];
+
+/**
+ * The catalogue of `model/metrics.ts`, and Node's own metrics (event-loop delay, heap, garbage
+ * collection), in a registry of this meter's own.
+ */
+export class PrometheusMeter implements Meter {
+  readonly #registry = new Registry();
+  readonly #counters = new Map<CounterName, Children<Counter.Internal>>();
+  readonly #histograms = new Map<HistogramName, Children<Histogram.Internal<string>>>();
+  readonly #gauges = new Map<GaugeName, Gauge>();
+  readonly #collects: Collect[] = [];
+
+  constructor() {
+    const registers = [this.#registry];
+    for (const [name, { help, labels }] of entries(COUNTERS)) {
+      const counter = new Counter({ name, help, labelNames: labels, registers });
+      this.#counters.set(name, new Children(labels, (values) => counter.labels(...values)));
+    }
+    for (const [name, { help, labels, buckets }] of entries(HISTOGRAMS)) {
+      const histogram = new Histogram({
+        name,
+        help,
+        labelNames: labels,
+        buckets: [...buckets],
+        registers,
+      });
+      this.#histograms.set(name, new Children(labels, (values) => histogram.labels(...values)));
+    }
+    for (const [name, { help, labels }] of entries(GAUGES)) {
+      this.#gauges.set(name, new Gauge({ name, help, labelNames: labels, registers }));
+    }
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
+
+  count(name: CounterName, labels: Labels, amount: number): void {
+    this.#counters.get(name)?.of(labels).inc(amount);
+  }
+
+  observe(name: HistogramName, labels: Labels, value: number): void {
+    this.#histograms.get(name)?.of(labels).observe(value);
+  }
+
+  onCollect(collect: Collect): void {
+    this.#collects.push(collect);
+  }
+
+  /** All metrics in Prometheus's text format. */
+  async scrape(): Promise<string> {
+    for (const gauge of this.#gauges.values()) {
+      gauge.reset();
+      // Without labels a reset means 0; an absent series is what was meant.
+      gauge.remove();
+    }
+    for (const collect of this.#collects) {
+      collect((name, labels, value) => this.#gauges.get(name)?.set({ ...labels }, value));
+    }
+    return this.#registry.metrics();
+  }
+}
+
+function entries<Row extends object>(table: Row): [keyof Row & string, Row[keyof Row]][] {
+  return Object.entries(table) as [keyof Row & string, Row[keyof Row]][];
+}
+
+/** Series by their label values; asking the library each time would sort and join them anew. */
+class Children<Child> {
+  readonly #labels: readonly string[];
+  readonly #make: (values: string[]) => Child;
+  readonly #children = new Map<string, Child>();
+
+  constructor(labels: readonly string[], make: (values: string[]) => Child) {
+    this.#labels = labels;
+    this.#make = make;
+  }
+
+  of(labels: Labels): Child {
+    const values = this.#labels.map((label) => String(labels[label]));
+    const key = values.length === 1 ? (values[0] as string) : values.join("\u0000");
+    let child = this.#children.get(key);
+    if (child === undefined) {
+      child = this.#make(values);
+      this.#children.set(key, child);
+    }
+    return child;
+  }
+}

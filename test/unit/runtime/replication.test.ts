@@ -71,6 +71,21 @@ describe("a leader and its followers", () => {
     ]);
   });
 
+  test("a follower whose disk stands still is sent one window and no more", async () => {
+    await cluster.begin(image([partition()]));
+    cluster.log(3).autoSync = false;
+    for (let index = 0; index < 300; index++) cluster.append(1, "x".repeat(50_000));
+    await cluster.run(1_000);
+    const windowBytes = 8 * 1024 * 1024;
+    const frameBytes = 256 * 1024;
+    expect(cluster.log(3).sizeBytes).toBeGreaterThan(windowBytes - frameBytes);
+    expect(cluster.log(3).sizeBytes).toBeLessThan(windowBytes + 2 * frameBytes);
+    expect(cluster.log(2).logEndOffset).toBe(300);
+    cluster.log(3).autoSync = true;
+    cluster.log(3).sync();
+    await cluster.until(() => cluster.leader(1)?.highWatermark === 300);
+  });
+
   test("a follower whose stream is gone for two seconds leaves the ISR", async () => {
     await cluster.begin(image([partition()]));
     cluster.member(3).memory.node.crash();

@@ -4,11 +4,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
 import { levelStores } from "../../src/adapters/level-stores.ts";
 import { nodeFiles } from "../../src/adapters/node-files.ts";
+import { PinoLogger } from "../../src/adapters/pino-logger.ts";
+import { PrometheusMeter } from "../../src/adapters/prometheus-meter.ts";
 import { systemClock } from "../../src/adapters/system-clock.ts";
 import { systemRandom } from "../../src/adapters/system-random.ts";
 import { systemTimers } from "../../src/adapters/system-timers.ts";
 import { filesSuite } from "./files.suite.ts";
 import { keyValueStoreSuite } from "./key-value-store.suite.ts";
+import { loggerSuite, meterSuite } from "./observability.suite.ts";
 import { randomSuite } from "./random.suite.ts";
 import { timersSuite } from "./timers.suite.ts";
 
@@ -41,3 +44,23 @@ filesSuite("the file system", () => ({
 
 timersSuite("Node's timers", () => ({ clock: systemClock, timers: systemTimers }));
 randomSuite("the system's randomness", () => systemRandom);
+
+loggerSuite("pino", () => {
+  const lines: string[] = [];
+  return {
+    logger: PinoLogger.create({ destination: { write: (line) => lines.push(line) } }),
+    lines: () =>
+      lines.map((text) => ({ ...(JSON.parse(text) as { level: string; message: string }), text })),
+  };
+});
+
+meterSuite("prom-client", () => {
+  const meter = new PrometheusMeter();
+  return {
+    meter,
+    read: async (series) => {
+      const line = (await meter.scrape()).split("\n").find((each) => each.startsWith(`${series} `));
+      return line === undefined ? undefined : Number(line.slice(series.length));
+    },
+  };
+});

@@ -126,6 +126,7 @@ export class Cluster implements RunContext {
       if (!incarnation.alive) return;
       this.world.note(`broker ${broker.id} ${how}`);
       broker.node.exit();
+      if (broker.wanted) this.start(broker);
     };
     running.stop().then(
       () => end("has stopped"),

@@ -106,7 +106,8 @@ export class SimConsumer {
     incarnation.later(0, "network", `${name} opens`, () => {
       const { running } = broker;
       if (running === undefined || handle !== this.#handle) return;
-      const session = running.api.openFetch((fetched) => {
+      let session: FetchSession;
+      const sink = (fetched: readonly FetchedOne[]): void => {
         for (const one of fetched) {
           for (const invariant of cluster.invariants) {
             invariant.onServed?.({ node: broker.node.name, key, fetched: one });
@@ -117,7 +118,13 @@ export class SimConsumer {
           this.#receive(handle, answer);
           incarnation.later(0, "network", `${name} credits`, () => session.credit(CREDIT_BYTES));
         });
-      });
+      };
+      try {
+        session = running.api.openFetch(sink);
+      } catch {
+        // It is shutting down; the next look finds another leader.
+        return;
+      }
       this.#session = session;
       session.credit(CREDIT_BYTES);
       session.start({

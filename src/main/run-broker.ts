@@ -2,22 +2,153 @@
  * One broker as a process: wires the parts together, obeys signals, and ends with an exit code.
  * The only place that knows all of them.
  */
-import { startGrpcServer } from "../api/grpc/server.ts";
-import { startHttpServer } from "../api/http/server.ts";
-import { createNodePorts } from "../adapters/node-ports.ts";
+import { createNodePorts, type NodePorts } from "../adapters/node-ports.ts";
+import { type GrpcServer, startGrpcServer } from "../api/grpc/server.ts";
+import { type HttpServer, startHttpServer } from "../api/http/server.ts";
 import { Broker } from "../broker/broker.ts";
 import type { BrokerConfig } from "../model/broker-config.ts";
 import { toOttlaError } from "../model/errors.ts";
+import type { Logger } from "../ports/logger.ts";
 import type { BrokerMessage } from "./broker-process.ts";
 
 export interface RunBrokerOptions {
-  /** End when the IPC channel to the parent process breaks. */
+  /** Stop when the IPC channel to the parent process breaks. */
   readonly exitWithParent: boolean;
 }
 
 /** How often a starting broker is asked whether it is ready. */
 const READY_POLL_MS = 20;
-/** After a defect: time to write the log line. */
-const DEFECT_EXIT_MS = 500;
-/** What closing the doors may take beyond `controlled.shutdown.max.ms`. */
-const STOP_SLACK_MS = 5_000;
+/** What closing logs and doors may take beyond `controlled.shutdown.max.ms`. */
+const STOP_SLACK_MS = 10_000;
+/** A broker whose parent was killed has nobody who waits for it. */
+const ORPHAN_STOP_MS = 5_000;
+const EXIT_DEFECT = 1;
+/** What a shell reports of a process that SIGTERM ended. */
+const EXIT_AT_ONCE = 143;
+
+/**
+ * Runs until a signal stops it; settles with the process's exit code. Rejects with what keeps the
+ * broker from starting, nothing left running. A second signal ends the process at once.
+ */
+export async function runBroker(config: BrokerConfig, options: RunBrokerOptions): Promise<number> {
+  const ports = createNodePorts({ brokerId: config.nodeId });
+  const { logger } = ports;
+  dieOfDefects(logger);
+  const stop = stopRequests(logger, options);
+  try {
+    const running = await RunningBroker.start(ports, config);
+    const ready = running.announceReady();
+    const reason = await stop.requested;
+    logger.info("the broker stops", { reason });
+    ready.cancel();
+    const clean = await running.stop(
+      reason === "parent" ? ORPHAN_STOP_MS : config.controlledShutdownMaxMs + STOP_SLACK_MS,
+    );
+    logger.info("the broker has stopped", { clean });
+    return 0;
+  } catch (thrown) {
+    const { code, message } = toOttlaError(thrown);
+    logger.error("the broker cannot start", { error: thrown });
+    tellParent({ type: "failed", code, message });
+    throw thrown;
+  }
+}
+
+/** A broker and its doors. */
+class RunningBroker {
+  readonly #broker: Broker;
+  readonly #grpc: GrpcServer;
+  readonly #http: HttpServer | undefined;
+
+  private constructor(broker: Broker, grpc: GrpcServer, http: HttpServer | undefined) {
+    this.#broker = broker;
+    this.#grpc = grpc;
+    this.#http = http;
+  }
+
+  static async start(ports: NodePorts, config: BrokerConfig): Promise<RunningBroker> {
+    const broker = await Broker.start(ports, config);
+    let grpc: GrpcServer | undefined;
+    try {
+      grpc = await startGrpcServer({ broker, ports, config });
+      const http = await startHttpServer({ broker, ports, config });
+      return new RunningBroker(broker, grpc, http);
+    } catch (thrown) {
+      await grpc?.close();
+      await broker.shutdown({ controlled: false });
+      throw thrown;
+    }
+  }
+
+  /** Tells a parent process once the broker is unfenced. */
+  announceReady(): { cancel(): void } {
+    if (process.send === undefined) return { cancel: () => undefined };
+    const timer = setInterval(() => {
+      if (!this.#broker.health().ready) return;
+      clearInterval(timer);
+      tellParent({ type: "ready" });
+    }, READY_POLL_MS);
+    return { cancel: () => clearInterval(timer) };
+  }
+
+  /** Leaders move while the doors still answer; true if all of it was done within `timeoutMs`. */
+  async stop(timeoutMs: number): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), timeoutMs);
+    });
+    try {
+      return await Promise.race([this.#stop(), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #stop(): Promise<true> {
+    await this.#broker.shutdown();
+    await this.#grpc.close();
+    await this.#http?.close();
+    return true;
+  }
+}
+
+type StopReason = "SIGTERM" | "SIGINT" | "parent";
+
+function stopRequests(
+  logger: Logger,
+  options: RunBrokerOptions,
+): { readonly requested: Promise<StopReason> } {
+  const requested = new Promise<StopReason>((resolve) => {
+    let stopping = false;
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.on(signal, () => {
+        if (stopping) {
+          logger.warn("a second signal ends the broker at once", { signal });
+          process.exit(EXIT_AT_ONCE);
+        }
+        stopping = true;
+        resolve(signal);
+      });
+    }
+    if (options.exitWithParent) {
+      process.once("disconnect", () => resolve("parent"));
+      // The parent may have gone before anybody listened.
+      if (process.connected !== true) resolve("parent");
+    }
+  });
+  return { requested };
+}
+
+/** A defect ends the process: what it left behind in memory cannot be trusted. */
+function dieOfDefects(logger: Logger): void {
+  const die = (kind: string, error: unknown): never => {
+    logger.error("the broker ends because of a defect", { kind, error });
+    process.exit(EXIT_DEFECT);
+  };
+  process.on("uncaughtException", (error) => die("uncaughtException", error));
+  process.on("unhandledRejection", (reason) => die("unhandledRejection", reason));
+}
+
+function tellParent(message: BrokerMessage): void {
+  if (process.connected === true) process.send?.(message, () => undefined);
+}

@@ -60,10 +60,10 @@ export class PrometheusMeter implements Meter {
 
   /** All metrics in Prometheus's text format. */
   async scrape(): Promise<string> {
-    for (const gauge of this.#gauges.values()) {
+    for (const [name, gauge] of this.#gauges) {
       gauge.reset();
       // Without labels a reset means 0; an absent series is what was meant.
-      gauge.remove();
+      if (GAUGES[name].labels.length === 0) gauge.remove();
     }
     for (const collect of this.#collects) {
       collect((name, labels, value) => this.#gauges.get(name)?.set({ ...labels }, value));

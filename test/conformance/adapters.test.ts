@@ -3,12 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
 import { levelStores } from "../../src/adapters/level-stores.ts";
+import { nativeCodecs } from "../../src/adapters/native-codecs.ts";
 import { nodeFiles } from "../../src/adapters/node-files.ts";
 import { PinoLogger } from "../../src/adapters/pino-logger.ts";
 import { PrometheusMeter } from "../../src/adapters/prometheus-meter.ts";
 import { systemClock } from "../../src/adapters/system-clock.ts";
 import { systemRandom } from "../../src/adapters/system-random.ts";
 import { systemTimers } from "../../src/adapters/system-timers.ts";
+import { codecsSuite } from "./codecs.suite.ts";
 import { filesSuite } from "./files.suite.ts";
 import { keyValueStoreSuite } from "./key-value-store.suite.ts";
 import { loggerSuite, meterSuite } from "./observability.suite.ts";
@@ -44,6 +46,8 @@ filesSuite("the file system", () => ({
 
 timersSuite("Node's timers", () => ({ clock: systemClock, timers: systemTimers }));
 randomSuite("the system's randomness", () => systemRandom);
+
+codecsSuite("native codecs", () => nativeCodecs);
 
 loggerSuite("pino", () => {
   const lines: string[] = [];

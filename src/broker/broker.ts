@@ -3,7 +3,7 @@ import type { ControllerRequests, QuorumDescription } from "../metadata/commands
 import type { BrokerRegistration, MetadataImage } from "../metadata/image.ts";
 import type { BrokerConfig } from "../model/broker-config.ts";
 import { OttlaError } from "../model/errors.ts";
-import type { BrokerId } from "../model/ids.ts";
+import { type BrokerId, NONE } from "../model/ids.ts";
 import type { PeerAddress } from "../ports/peer-network.ts";
 import type { Ports } from "../ports/ports.ts";
 import type {
@@ -64,13 +64,14 @@ export class Broker implements BrokerApi {
       timeoutMs: requestTimeoutMs,
       createTopics: (request) => session.request("create-topics", request, requestTimeoutMs),
     });
-    this.#producerIds = new ProducerIds(() =>
-      session.request(
-        "allocate-producer-ids",
-        { brokerId: self, brokerEpoch: session.brokerEpoch },
-        requestTimeoutMs,
-      ),
-    );
+    this.#producerIds = new ProducerIds(async () => {
+      const { brokerEpoch } = session;
+      if (brokerEpoch === NONE) {
+        throw new OttlaError("BROKER_NOT_AVAILABLE", `broker ${self} is not registered yet`);
+      }
+      const request = { brokerId: self, brokerEpoch };
+      return await session.request("allocate-producer-ids", request, requestTimeoutMs);
+    });
     loader.subscribe(() => this.#topics.onMetadata());
     registerBrokerMetrics(ports, {
       self,

@@ -115,6 +115,7 @@ export class Machinery {
       return machinery;
     } catch (error) {
       if (machinery !== undefined) {
+        machinery.session.close();
         await machinery.replicas.close();
         await machinery.#listener?.close();
       }

@@ -270,6 +270,7 @@ export class ControllerSession {
   /** Only a newer life of this broker makes the epoch that it registered with stale. */
   #checkStale(body: unknown, error: ItemError): void {
     if (error.code !== "STALE_BROKER_EPOCH" || this.#registering) return;
+    if (this.#brokerEpoch === NONE) return;
     const { brokerEpoch } = body as { readonly brokerEpoch?: BrokerEpoch };
     if (brokerEpoch === this.#brokerEpoch) this.#fatal(itemToError(error));
   }

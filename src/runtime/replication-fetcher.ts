@@ -238,6 +238,11 @@ export class ReplicationFetcher {
 
   #onUnusable(fetch: Fetch, error: OttlaError): void {
     const { code, message } = error;
+    if (code === "UNKNOWN_SERVER_ERROR") {
+      // Not the leader's doing: an invariant of this replica broke while its log was changed.
+      this.#ports.fatal("a fetched batch could not be handled", error);
+      return;
+    }
     this.#ports.logger.warn("a fetched batch was refused", { code, message });
     if (fetch.handle >= 0) this.#stream?.send({ type: "stop", handles: [fetch.handle] });
     this.#retryLater(fetch);

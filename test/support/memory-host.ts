@@ -265,7 +265,7 @@ export function startIncarnation(options: {
         [...disk.files.keys()]
           .filter((file) => file.startsWith(`${path}/`))
           .map((file) => file.slice(path.length + 1))
-          .sort(),
+          .sort((left, right) => (left < right ? -1 : 1)),
       makeDirectory: async () => {},
       rename: (from, to) => write(() => disk.move(from, to)),
       remove: (path) => write(() => disk.remove(path)),

@@ -25,7 +25,7 @@ import { StorePool } from "./store-pool.ts";
 import { TailBudget } from "./tail-cache.ts";
 
 const TICK_MS = 1_000;
-/** Every so many ticks: free space, idle logs. */
+/** Every so many ticks: what is idle. */
 const SLOW_TICKS_COUNT = 5;
 const RECOVERIES_AT_ONCE_COUNT = 4;
 const CLOSES_AT_ONCE_COUNT = 32;
@@ -449,9 +449,12 @@ export class LevelLogs implements Logs {
     for (const directory of this.#directories) {
       try {
         if (directory.states.failure !== undefined) throw directory.states.failure;
+        await this.#pending.watch(directory.measure());
+        // On a full disk nothing is appended that they could tell of, and each failed write of the
+        // states would cost a reopening.
+        if (directory.full) continue;
         await this.#pending.watch(directory.marks.write());
         await directory.states.flushHighWatermarks();
-        if (slow) await directory.measure();
       } catch (error) {
         this.#failDirectory(directory, error);
       }

@@ -24,7 +24,7 @@ import type { LogContext } from "./log-context.ts";
 import { type LoadedLog, loadLog, raiseEpochStart, removeDirectory } from "./log-loading.ts";
 import type { ReplicaHead, StateChange } from "./replica-states.ts";
 import { expiredCount } from "./retention.ts";
-import { Segment, timeIndexEntry } from "./segment.ts";
+import { barrier, Segment, timeIndexEntry } from "./segment.ts";
 import { batchKey } from "./segment-keys.ts";
 import { readSegment } from "./segment-reader.ts";
 import { Serial } from "./serial.ts";
@@ -513,16 +513,17 @@ export class LevelPartitionLog implements PartitionLog {
   /** Fsyncs what was written, in the relaxed profile. */
   async #writeBarrier(): Promise<void> {
     if (this.#flushedEnd >= this.#writtenEnd) return;
-    const segment = this.#segments.findLast(({ isEmpty }) => !isEmpty);
+    const end = this.#writtenEnd;
+    const segment = this.#segments.findLast(({ baseOffset }) => baseOffset < end);
     assert(segment !== undefined, "what was written lies in a segment");
-    await this.#writeBarrierOf(segment);
-    this.#advance(this.#writtenEnd, true);
+    await this.#writeBarrierAt(segment, end);
+    this.#advance(end, true);
   }
 
-  async #writeBarrierOf(segment: Segment): Promise<void> {
+  async #writeBarrierAt(segment: Segment, end: Offset): Promise<void> {
     const startedMs = this.#context.ports.clock.monotonicMs();
     await this.#context.pool.use(segment.path, { active: true, create: false }, (store) =>
-      store.write([segment.barrier()], { sync: true }),
+      store.write([barrier(end)], { sync: true }),
     );
     this.#observeFlush(startedMs);
   }
@@ -535,7 +536,7 @@ export class LevelPartitionLog implements PartitionLog {
 
   async #seal(segment: Segment, checkpoint: Checkpoint): Promise<void> {
     if (this.#flushedEnd < segment.endOffset) {
-      await this.#writeBarrierOf(segment);
+      await this.#writeBarrierAt(segment, segment.endOffset);
       this.#advance(segment.endOffset, true);
     }
     const { states } = this.#context.directory;
@@ -624,15 +625,16 @@ export class LevelPartitionLog implements PartitionLog {
    */
   async #becomeDirty(): Promise<void> {
     const { directory, key, pool } = this.#context;
-    const segment = this.#segments.findLast(({ endOffset }) => endOffset === this.#writtenEnd);
-    if (segment !== undefined && !segment.isEmpty && !segment.sealed) {
+    const end = this.#writtenEnd;
+    const segment = this.#segments.findLast(({ baseOffset }) => baseOffset < end);
+    if (segment !== undefined && !segment.sealed) {
       const last = await pool.use(segment.path, { active: true, create: false }, (store) =>
-        store.get(batchKey(this.#writtenEnd - 1)),
+        store.get(batchKey(end - 1)),
       );
       if (last === undefined) {
         throw new OttlaError(
           "KAFKA_STORAGE_ERROR",
-          `the log closed at offset ${this.#writtenEnd} lost its last batch`,
+          `the log closed at offset ${end} lost its last batch`,
         );
       }
     }

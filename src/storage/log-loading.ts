@@ -17,6 +17,7 @@ import { type Checkpoint, emptySegmentSummary, type SegmentSummary } from "./che
 import type { LogContext } from "./log-context.ts";
 import type { ReplicaHead, ReplicaState, StateChange } from "./replica-states.ts";
 import {
+  barrier,
   deleteEntriesFrom,
   endOfStore,
   parseStoredBatch,
@@ -362,9 +363,9 @@ class LogLoader {
     const { states, marks } = directory;
     const { segment } = fold;
     if (!segment.isEmpty) {
-      const barrier = segment.barrier();
+      const operations = [barrier(fold.end)];
       await pool.use(segment.path, { active: true, create: true }, (store) =>
-        store.write([barrier], { sync: true }),
+        store.write(operations, { sync: true }),
       );
     }
     if (this.#head.cut !== null) {

@@ -9,6 +9,7 @@ import type { Offset } from "../model/ids.ts";
 
 export const BATCH_KEY_BYTES = 8;
 const KIND_TIME = 0x74;
+const KIND_BARRIER = 0x7a;
 
 export function batchKey(lastOffset: Offset): Uint8Array {
   const key = new Uint8Array(BATCH_KEY_BYTES);
@@ -18,9 +19,18 @@ export function batchKey(lastOffset: Offset): Uint8Array {
 
 /** An entry of the sparse time index: the largest timestamp of the segment up to this batch. */
 export function timeKey(lastOffset: Offset): Uint8Array {
+  return sideKey(lastOffset, KIND_TIME);
+}
+
+/** Means nothing: what is written to make everything before it durable. */
+export function barrierKey(lastOffset: Offset): Uint8Array {
+  return sideKey(lastOffset, KIND_BARRIER);
+}
+
+function sideKey(lastOffset: Offset, kind: number): Uint8Array {
   const key = new Uint8Array(BATCH_KEY_BYTES + 1);
   writeInt64(key, 0, lastOffset);
-  key[BATCH_KEY_BYTES] = KIND_TIME;
+  key[BATCH_KEY_BYTES] = kind;
   return key;
 }
 

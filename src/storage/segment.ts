@@ -1,5 +1,6 @@
 /** One segment of a partition's log: a directory with a database of its own. */
 import { assert } from "../base/assert.ts";
+import { EMPTY_BYTES } from "../base/bytes.ts";
 import { OttlaError } from "../model/errors.ts";
 import type { Offset } from "../model/ids.ts";
 import type { Crc32c } from "../ports/codecs.ts";
@@ -7,6 +8,7 @@ import type { Entry, KeyValueStore, WriteOperation } from "../ports/key-value-st
 import { type Batch, hasValidCrc, lastOffset, readBatchHeader } from "../record/batch.ts";
 import type { SegmentSummary } from "./checkpoint.ts";
 import {
+  barrierKey,
   batchKey,
   isBatchKey,
   keyOffset,
@@ -77,23 +79,22 @@ export class Segment {
     this.#unindexedBytes = 0;
     return this.maxTimestamp;
   }
+}
 
-  /**
-   * A write that changes nothing and, synced, makes all earlier ones durable: the time index entry
-   * beside the last batch, which says what is known anyway. The segment must not be empty.
-   */
-  barrier(): WriteOperation {
-    assert(!this.isEmpty, "an empty segment has nothing to make durable");
-    return timeIndexEntry(this.endOffset - 1, this.maxTimestamp);
-  }
+/**
+ * A write that says nothing and, synced, makes all earlier ones of the store durable. `end` is one
+ * past the last batch written; what is still on its way must not be told of.
+ */
+export function barrier(end: Offset): WriteOperation {
+  return { type: "put", key: barrierKey(end - 1), value: EMPTY_BYTES };
 }
 
 export function timeIndexEntry(offset: Offset, maxTimestamp: number): WriteOperation {
   return { type: "put", key: timeKey(offset), value: timeValue(maxTimestamp) };
 }
 
-/** A stored batch, checked against its key and its CRC. Throws CORRUPT_MESSAGE. */
-export function parseStoredBatch({ key, value }: Entry, crc32c: Crc32c): Batch {
+/** A stored batch, checked against its key; its CRC is the caller's. Throws CORRUPT_MESSAGE. */
+export function readStoredBatch({ key, value }: Entry): Batch {
   const offset = keyOffset(key);
   let batch: Batch;
   try {
@@ -109,10 +110,17 @@ export function parseStoredBatch({ key, value }: Entry, crc32c: Crc32c): Batch {
       `stored batch of ${value.length} bytes under offset ${offset} says it has ${batch.header.sizeBytes} bytes and ends at ${lastOffset(batch.header)}`,
     );
   }
-  if (!hasValidCrc(batch, crc32c)) {
-    throw new OttlaError("CORRUPT_MESSAGE", `stored batch up to offset ${offset} fails its CRC`);
-  }
   return batch;
+}
+
+/** A stored batch, checked against its key and its CRC. Throws CORRUPT_MESSAGE. */
+export function parseStoredBatch(entry: Entry, crc32c: Crc32c): Batch {
+  const batch = readStoredBatch(entry);
+  if (hasValidCrc(batch, crc32c)) return batch;
+  throw new OttlaError(
+    "CORRUPT_MESSAGE",
+    `stored batch up to offset ${keyOffset(entry.key)} fails its CRC`,
+  );
 }
 
 /** Calls `visit` with each entry from the batch that holds `from` on, until it returns false. */

@@ -33,6 +33,8 @@ export class ClusterClient {
   readonly #connections = new Map<string, Connection>();
   /** When an address last failed; absent: it never did, or worked since. */
   readonly #failedAtMs = new Map<string, number>();
+  /** Which known broker is asked first: the same one as long as it answers, so that what a call
+   * changed is seen by the next. */
   #turn: number;
   #known = false;
   #closed = false;
@@ -189,7 +191,10 @@ export class ClusterClient {
     } catch (thrown) {
       const error = toOttlaError(thrown);
       if (options.signal?.aborted === true) throw abortedError(options.signal);
-      if (isUnreachable(error)) this.#failedAtMs.set(key, this.nowMs());
+      if (isUnreachable(error)) {
+        this.#failedAtMs.set(key, this.nowMs());
+        this.#turn++;
+      }
       throw error;
     }
   }
@@ -197,7 +202,7 @@ export class ClusterClient {
   /** Known brokers, then bootstrap addresses; among them those that failed stand last. */
   #candidates(): BrokerAddress[] {
     const known = this.cache.brokers();
-    const first = known.length === 0 ? 0 : this.#turn++ % known.length;
+    const first = known.length === 0 ? 0 : this.#turn % known.length;
     const rotated: BrokerAddress[] = [...known.slice(first), ...known.slice(0, first)];
     for (const address of this.#bootstrap) {
       if (!rotated.some((each) => same(each, address))) rotated.push(address);

@@ -14,7 +14,7 @@ import { closedError, errorFrom, isUnreachable } from "./errors.ts";
 import type { MetadataResponse } from "./messages.ts";
 import { ProduceLink } from "./produce-link.ts";
 import type { ResolvedProducerOptions } from "./producer-options.ts";
-import { type Batch, type Job, type Settlement, settlementOf } from "./send-jobs.ts";
+import { type Batch, type Settlement, settlementOf, type WaitingSend } from "./send-jobs.ts";
 
 /** A topic that every broker asked denies for this long does not exist. */
 const UNKNOWN_TOPIC_MS = 3_000;
@@ -29,7 +29,7 @@ interface Missing {
 
 export class ProducerDriver {
   readonly core: ProducerCore<Settlement>;
-  readonly jobs = new SendQueue<Job<unknown>>();
+  readonly jobs = new SendQueue<WaitingSend>();
   readonly #cluster: ClusterClient;
   readonly #options: ResolvedProducerOptions;
   readonly #links = new Map<BrokerId, ProduceLink<Settlement>>();
@@ -83,7 +83,7 @@ export class ProducerDriver {
   }
 
   /** The job runs once the topic's metadata has come (again). */
-  waitForTopic(job: Job<unknown>): void {
+  waitForTopic(job: WaitingSend): void {
     this.jobs.waitForTopic(job);
     this.#topics.add(job.topic);
     this.touch();
@@ -92,7 +92,7 @@ export class ProducerDriver {
     if (this.core.lacksIdentity) this.#identify();
   }
 
-  waitForRoom(job: Job<unknown>): void {
+  waitForRoom(job: WaitingSend): void {
     this.jobs.waitForRoom(job);
     this.touch();
   }

@@ -127,5 +127,9 @@ export function producerOptions<Key, Value>(
 
 function partitionerOption(partitioner: Partitioner | undefined): Partitioner {
   if (typeof partitioner === "function") return partitioner;
-  return choiceOption("partitioner", partitioner, "default", ["default", "round-robin"]);
+  const named = choiceOption<"default" | "round-robin">("partitioner", partitioner, "default", [
+    "default",
+    "round-robin",
+  ]);
+  return named;
 }

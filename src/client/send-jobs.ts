@@ -80,8 +80,13 @@ export class Runs {
   }
 }
 
+/** What the driver knows of a send that waits. */
+export interface WaitingSend extends SendJob {
+  readonly done: Promise<unknown>;
+}
+
 /** A send that may have to wait: `step` goes on as far as there is room. */
-export class Job<Result> implements SendJob {
+export class Job<Result> implements WaitingSend {
   readonly topic: string;
   readonly deadlineMs: number;
   readonly done: Promise<Result>;

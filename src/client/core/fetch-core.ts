@@ -170,6 +170,11 @@ export class FetchCore {
     return this.#states.get(topic)?.get(partition);
   }
 
+  /** The partition of a fetch that is under way. */
+  stateOf(handle: number): PartitionState | undefined {
+    return this.#handles.get(handle);
+  }
+
   /** Begins to read a partition. */
   add(topic: string, partition: number, start: StartOffset): PartitionState {
     let partitions = this.#states.get(topic);
@@ -313,6 +318,29 @@ export class FetchCore {
   /** The batch cannot be decoded: its partition stops until a seek. */
   failBatch(ready: ReadyBatch, error: OttlaError): void {
     if (ready.state.version === ready.version) this.#fail(ready.state, error);
+  }
+
+  /** The topic is not there: its partitions stop until a seek. */
+  failTopic(topic: string, error: OttlaError): void {
+    for (const state of this.#states.get(topic)?.values() ?? []) {
+      if (!state.failed) this.#fail(state, error);
+    }
+  }
+
+  failAll(error: OttlaError): void {
+    for (const topic of this.topics()) this.failTopic(topic, error);
+  }
+
+  /** Partitions from `count` on do not exist. */
+  failBeyond(topic: string, count: number): void {
+    for (const state of this.#states.get(topic)?.values() ?? []) {
+      if (state.failed || state.partition < count) continue;
+      const message = `topic ${topic} has no partition ${state.partition}, allowed are 0 to ${count - 1}`;
+      this.#fail(
+        state,
+        new OttlaError("UNKNOWN_TOPIC_OR_PARTITION", message, { field: "partition" }),
+      );
+    }
   }
 
   drain(nowMs: number): FetchEffects {
@@ -461,7 +489,7 @@ export class FetchCore {
     const refusal = new OttlaError(error.code, `${topic}-${partition}: ${error.message}`);
     if (error.code === "OFFSET_OUT_OF_RANGE") {
       const { autoOffsetReset } = this.#options;
-      // What lies ready was fetched before and is still delivered; the reset applies behind it.
+      // What lies ready goes too: the log it came from was cut at one end or the other.
       if (autoOffsetReset === "none") this.#fail(state, refusal);
       else {
         this.#invalidate(state);
@@ -487,6 +515,7 @@ export class FetchCore {
   #fail(state: PartitionState, error: OttlaError): void {
     if (state.handle !== 0) this.#stop(state);
     state.failed = true;
+    state.lastError = error;
     this.#errors.push(error);
   }
 

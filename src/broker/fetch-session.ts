@@ -47,7 +47,7 @@ class Reader implements LeaderListener {
     this.offset = start.offset;
   }
 
-  onNews(): void {
+  onWatermark(): void {
     this.session.onNews(this);
   }
 

@@ -16,6 +16,8 @@ import { itemError, type Partitions } from "./partitions.ts";
 const LATEST = -1;
 const EARLIEST = -2;
 const MAX_TIMESTAMP = -3;
+/** What a timer can hold. */
+const TIMEOUT_LONGEST_MS = 0x7fff_ffff;
 
 export async function listOffset(
   partitions: Partitions,
@@ -123,7 +125,7 @@ export async function deleteRecordsOf(
 /** Rejects with REQUEST_TIMED_OUT if the work takes longer; it goes on all the same. */
 async function within(ports: Ports, timeoutMs: number, work: Promise<void>): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    const timer = ports.timers.after(Math.max(0, timeoutMs), () => {
+    const timer = ports.timers.after(Math.min(Math.max(0, timeoutMs), TIMEOUT_LONGEST_MS), () => {
       reject(new OttlaError("REQUEST_TIMED_OUT", `not done within ${timeoutMs} ms`));
     });
     work

@@ -49,6 +49,8 @@ const REPEATABLE: ReadonlySet<ControllerRequestName> = new Set<ControllerRequest
 
 /** A first registration waits this many session timeouts for an earlier life to be given up. */
 const DUPLICATE_GRACE_SESSIONS = 3;
+/** What a timer can hold. */
+const TIMEOUT_LONGEST_MS = 0x7fff_ffff;
 
 export class ControllerSession {
   readonly #ports: Ports;
@@ -109,7 +111,7 @@ export class ControllerSession {
     body: ControllerRequests[Name]["request"],
     timeoutMs: number,
   ): Promise<ControllerRequests[Name]["reply"]> {
-    const deadlineMs = this.#ports.clock.monotonicMs() + timeoutMs;
+    const deadlineMs = this.#ports.clock.monotonicMs() + Math.min(timeoutMs, TIMEOUT_LONGEST_MS);
     let asked = false;
     for (;;) {
       const link = this.#active() ?? (await this.#nextActive(deadlineMs));

@@ -49,6 +49,7 @@ export interface FollowerStreamOptions {
 const FRAME_ROOM_LEAST_BYTES = LIMITS.replicationFrameBytes / 4;
 /** Disk reads for followers that are behind, at a time: catching up never starves the tail. */
 const CATCH_UP_READS_COUNT = 2;
+const QUIET_NEWS_MS = 20;
 
 export class FollowerStream implements FeedOwner {
   readonly ports: Ports;
@@ -63,6 +64,9 @@ export class FollowerStream implements FeedOwner {
   readonly #starved = new Set<PartitionFeed>();
   /** Must read from disk, in turn. */
   readonly #behind = new Set<PartitionFeed>();
+  /** Have a high watermark to tell. */
+  readonly #quiet = new Set<PartitionFeed>();
+  #quietTimer: Timer | undefined;
   readonly #pump: OncePerTurn;
   #refusals: FetchRefusal[] = [];
   #brokerId: BrokerId = NONE;
@@ -123,6 +127,21 @@ export class FollowerStream implements FeedOwner {
     this.#pump.schedule();
   }
 
+  /**
+   * A high watermark without data waits a little for data to ride with: under steady load it then
+   * costs no message of its own, and a follower's knowledge of it may lag.
+   */
+  onQuietNews(feed: PartitionFeed): void {
+    if (this.#closed) return;
+    this.#quiet.add(feed);
+    this.#quietTimer ??= this.ports.timers.after(QUIET_NEWS_MS, () => {
+      this.#quietTimer = undefined;
+      const due = [...this.#quiet];
+      this.#quiet.clear();
+      for (const one of due) this.onReady(one);
+    });
+  }
+
   onRead(feed: PartitionFeed): void {
     this.#reads--;
     this.onReady(feed);
@@ -139,6 +158,7 @@ export class FollowerStream implements FeedOwner {
     if (this.#closed) return;
     this.#closed = true;
     this.#keepalive.cancel();
+    this.#quietTimer?.cancel();
     for (const feed of [...this.#feeds.values()]) this.#drop(feed);
     this.#parked.clear();
     this.#options.onClosed();
@@ -264,6 +284,7 @@ export class FollowerStream implements FeedOwner {
     this.#ready.delete(feed);
     this.#starved.delete(feed);
     this.#behind.delete(feed);
+    this.#quiet.delete(feed);
     feed.close();
     feed.leader.detachFollower(this.#brokerId, feed);
   }
@@ -297,6 +318,7 @@ export class FollowerStream implements FeedOwner {
       for (const feed of this.#ready) {
         if (roomBytes < FRAME_ROOM_LEAST_BYTES) break;
         this.#ready.delete(feed);
+        this.#quiet.delete(feed);
         const fetched = this.#take(feed, Math.min(roomBytes, this.#creditBytes));
         if (fetched === undefined) continue;
         roomBytes -= fetched.batches.length;

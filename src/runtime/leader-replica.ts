@@ -18,11 +18,16 @@ import {
 import type { PartitionLog, ReplicaName } from "../storage/log.ts";
 import { AckQueue, type AckWaiter } from "./ack-queue.ts";
 
-/** A follower's feed or a consumer's fetch: told when there may be more for it. */
+/** A consumer's fetch, or a follower's feed: told when there may be more for it. */
 export interface LeaderListener {
-  onNews(): void;
+  /** The high watermark rose, or the log start. */
+  onWatermark(): void;
   /** The replica leads no more; nothing comes after this. */
   onLeaderGone(error: ErrorCode): void;
+}
+
+export interface FollowerListener extends LeaderListener {
+  onAppended(): void;
 }
 
 export interface LeaderReplicaOptions {
@@ -52,7 +57,7 @@ export class LeaderReplica {
   readonly #ports: Ports;
   readonly #core: PartitionLeader;
   readonly #onIsrDue: (replica: LeaderReplica) => void;
-  readonly #feeds = new Map<BrokerId, LeaderListener>();
+  readonly #feeds = new Map<BrokerId, FollowerListener>();
   readonly #readers = new Set<LeaderListener>();
   /** acks=all: wait for the high watermark. acks=1: for the own disk. */
   readonly #replicated = new AckQueue();
@@ -117,7 +122,7 @@ export class LeaderReplica {
     const baseOffset = this.log.logEndOffset;
     this.log.append([placeBatch(batch, { baseOffset, leaderEpoch: this.leaderEpoch })]);
     this.#core.onAppend(this.log.logEndOffset, this.#ports.clock.monotonicMs());
-    for (const feed of this.#feeds.values()) feed.onNews();
+    for (const feed of this.#feeds.values()) feed.onAppended();
     return baseOffset;
   }
 
@@ -151,19 +156,19 @@ export class LeaderReplica {
   attachFollower(
     id: BrokerId,
     start: { readonly brokerEpoch: BrokerEpoch; readonly fetchOffset: Offset },
-    feed: LeaderListener,
+    feed: FollowerListener,
   ): void {
     this.#feeds.set(id, feed);
     this.#core.onStreamStarted(id, start, this.#ports.clock.monotonicMs());
   }
 
-  detachFollower(id: BrokerId, feed: LeaderListener): void {
+  detachFollower(id: BrokerId, feed: FollowerListener): void {
     if (this.#feeds.get(id) !== feed) return;
     this.#feeds.delete(id);
     this.#core.onStreamBroken(id, this.#ports.clock.monotonicMs());
   }
 
-  onFollowerProgress(id: BrokerId, feed: LeaderListener, progress: FollowerProgress): void {
+  onFollowerProgress(id: BrokerId, feed: FollowerListener, progress: FollowerProgress): void {
     if (this.#closed || this.#feeds.get(id) !== feed) return;
     if (this.#core.onProgress(id, progress, this.#ports.clock.monotonicMs())) {
       this.#onHighWatermark();
@@ -205,7 +210,7 @@ export class LeaderReplica {
 
   onLogStartRaised(): void {
     if (this.#closed) return;
-    for (const feed of this.#feeds.values()) feed.onNews();
+    for (const feed of this.#feeds.values()) feed.onWatermark();
   }
 
   /** Everybody who waits is told; what was appended may survive or not. */
@@ -225,8 +230,8 @@ export class LeaderReplica {
     const { highWatermark } = this.#core;
     this.#replicated.release(highWatermark);
     this.log.saveHighWatermark(highWatermark);
-    for (const feed of this.#feeds.values()) feed.onNews();
-    for (const reader of this.#readers) reader.onNews();
+    for (const feed of this.#feeds.values()) feed.onWatermark();
+    for (const reader of this.#readers) reader.onWatermark();
   }
 
   #countIsrChange(before: readonly BrokerId[], after: readonly BrokerId[]): void {

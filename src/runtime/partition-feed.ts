@@ -6,11 +6,13 @@ import type { Offset } from "../model/ids.ts";
 import type { Ports } from "../ports/ports.ts";
 import { type Batch, lastOffset } from "../record/batch.ts";
 import type { FetchedPartition, FetchRefusal, FetchStart } from "../replica/messages.ts";
-import type { LeaderListener, LeaderReplica } from "./leader-replica.ts";
+import type { FollowerListener, LeaderReplica } from "./leader-replica.ts";
 
 export interface FeedOwner {
   readonly ports: Ports;
   onReady(feed: PartitionFeed): void;
+  /** There is something to tell, but no data: it can wait for some. */
+  onQuietNews(feed: PartitionFeed): void;
   /** A read from disk is over, well or not. */
   onRead(feed: PartitionFeed): void;
   refuse(feed: PartitionFeed, refusal: Omit<FetchRefusal, "handle">): void;
@@ -25,7 +27,7 @@ export interface Taken {
 const NOTHING: readonly Batch[] = [];
 const NOT_NOW: Taken = { fetched: undefined, next: "idle" };
 
-export class PartitionFeed implements LeaderListener {
+export class PartitionFeed implements FollowerListener {
   readonly handle: number;
   readonly leader: LeaderReplica;
   readonly #owner: FeedOwner;
@@ -55,8 +57,12 @@ export class PartitionFeed implements LeaderListener {
     return this.#nextOffset;
   }
 
-  onNews(): void {
+  onAppended(): void {
     if (!this.#reading) this.#owner.onReady(this);
+  }
+
+  onWatermark(): void {
+    if (!this.#reading) this.#owner.onQuietNews(this);
   }
 
   onLeaderGone(error: ErrorCode): void {

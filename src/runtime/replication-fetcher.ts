@@ -221,11 +221,8 @@ export class ReplicationFetcher {
         this.#onUnusable(fetch, toOttlaError(thrown));
         continue;
       }
-      if (bytes > 0) {
-        fetch.owed.push({ end: fetch.replica.log.logEndOffset, bytes });
-        this.#dirty.add(fetch);
-        this.#report.schedule();
-      }
+      // Told once it is durable: that it arrived, the leader can wait to hear until then.
+      if (bytes > 0) fetch.owed.push({ end: fetch.replica.log.logEndOffset, bytes });
     }
     if (receivedBytes > 0) {
       this.#ports.meter.count(

@@ -166,7 +166,6 @@ class LevelEntryIterator implements EntryIterator {
   /** Read from LevelDB and not yet handed out, from `#from` on. */
   #ahead: readonly [Uint8Array, Uint8Array][] = [];
   #from = 0;
-  #atEnd = false;
   #running: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
@@ -195,8 +194,7 @@ class LevelEntryIterator implements EntryIterator {
     let bytes = 0;
     while (out.length < limit && bytes < maxBytes) {
       if (this.#from === this.#ahead.length) {
-        if (this.#atEnd || this.#closing !== undefined) break;
-        await this.#readAhead(limit - out.length);
+        if ((await this.#readAhead(limit - out.length)) === 0) break;
         continue;
       }
       const [key, value] = this.#ahead[this.#from++] as [Uint8Array, Uint8Array];
@@ -206,14 +204,14 @@ class LevelEntryIterator implements EntryIterator {
     return out;
   }
 
-  async #readAhead(count: number): Promise<void> {
+  async #readAhead(count: number): Promise<number> {
     try {
       this.#ahead = await this.#iterator.nextv(Math.min(count, READ_AHEAD_COUNT));
     } catch (thrown) {
       throw levelError(thrown, `cannot read ${this.#path}`);
     }
     this.#from = 0;
-    this.#atEnd = this.#ahead.length === 0;
+    return this.#ahead.length;
   }
 
   async #close(): Promise<void> {

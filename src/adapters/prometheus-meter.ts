@@ -59,7 +59,7 @@ export class PrometheusMeter implements Meter {
   }
 
   /** All metrics in Prometheus's text format. */
-  async scrape(): Promise<string> {
+  async render(): Promise<string> {
     for (const [name, gauge] of this.#gauges) {
       gauge.reset();
       // Without labels a reset means 0; an absent series is what was meant.

@@ -17,6 +17,7 @@ import { voteOnce } from "./invariants/r2-vote-once.ts";
 import { raftLogMatching } from "./invariants/r6-log-matching.ts";
 import { stateMachineSafety } from "./invariants/r7-state-machine-safety.ts";
 import { FAULTS, type Fault, Nemesis } from "./nemesis.ts";
+import { type PlantedBug, withBug } from "./planted-bugs.ts";
 import { crc32c } from "./sim-codecs.ts";
 import type { SimulationResult } from "./simulation.ts";
 import { describe, type TimelineLine, World } from "./world.ts";
@@ -26,6 +27,8 @@ export interface QuorumSimulationOptions {
   readonly faultsMs?: number;
   readonly faults?: readonly Fault[];
   readonly onNote?: (line: TimelineLine) => void;
+  /** Put between every node and its ports. */
+  readonly bug?: PlantedBug;
 }
 
 const HEAL_MS = 60_000;
@@ -148,7 +151,7 @@ class QuorumRun {
         properties: new Map(),
         snapshotBytes: shape.pick([300, 3_000, 1024 * 1024]),
       },
-      startBroker: startNode,
+      startBroker: options.bug === undefined ? startNode : withBug(startNode, options.bug),
     });
     const cluster = this.#cluster;
     cluster.watch([

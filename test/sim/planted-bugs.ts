@@ -1,0 +1,78 @@
+/**
+ * Bugs put in on purpose, between a broker and its ports: a simulation that does not find them
+ * within a few seeds finds nothing.
+ */
+import type { SlotFile } from "../../src/ports/files.ts";
+import type { KeyValueStore, KeyValueStores } from "../../src/ports/key-value-store.ts";
+import type { Ports } from "../../src/ports/ports.ts";
+import type { StartBroker } from "./cluster.ts";
+
+export type PlantedBug = (ports: Ports) => Ports;
+
+/**
+ * Writes are said to be durable when they are not: acknowledgements come before the disk. The
+ * durable marks are kept back too, or a broker would find out by itself that its tail is gone.
+ */
+export const acknowledgeBeforeDurable: PlantedBug = (ports) =>
+  withoutMarks(
+    withStores(ports, (store) => ({
+      write: (operations) => store.write(operations, { sync: false }),
+    })),
+  );
+
+/** A batch in a few is dropped on its way to the disk, and nobody is told. */
+export const loseWrites: PlantedBug = (ports) =>
+  withStores(ports, (store) => ({
+    write: async (operations, options) => {
+      const isBatch = operations.some(({ key }) => key.length === 8);
+      if (isBatch && ports.random.below(200) === 0) return;
+      await store.write(operations, options);
+    },
+  }));
+
+export function withBug(start: StartBroker, bug: PlantedBug): StartBroker {
+  return (ports, config) => start(bug(ports), config);
+}
+
+function withoutMarks(ports: Ports): Ports {
+  const { files } = ports;
+  const openSlotFile = async (path: string): Promise<SlotFile> => {
+    const slot = await files.openSlotFile(path);
+    return {
+      read: () => slot.read(),
+      write: () => ports.timers.yield(),
+      close: () => slot.close(),
+    };
+  };
+  return {
+    ...ports,
+    files: {
+      read: (path) => files.read(path),
+      replace: (path, content) => files.replace(path, content),
+      list: (path) => files.list(path),
+      makeDirectory: (path) => files.makeDirectory(path),
+      rename: (from, to) => files.rename(from, to),
+      remove: (path) => files.remove(path),
+      sizeBytes: (path) => files.sizeBytes(path),
+      freeBytes: (path) => files.freeBytes(path),
+      lock: (path) => files.lock(path),
+      openSlotFile,
+    },
+  };
+}
+
+function withStores(ports: Ports, change: (store: KeyValueStore) => Partial<KeyValueStore>): Ports {
+  const stores: KeyValueStores = {
+    open: async (path, options) => {
+      const store = await ports.stores.open(path, options);
+      return {
+        get: (key) => store.get(key),
+        write: (operations, writeOptions) => store.write(operations, writeOptions),
+        iterate: (range) => store.iterate(range),
+        close: () => store.close(),
+        ...change(store),
+      };
+    },
+  };
+  return { ...ports, stores };
+}

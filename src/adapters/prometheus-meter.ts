@@ -59,7 +59,7 @@ export class PrometheusMeter implements Meter {
   }
 
   /** All metrics in Prometheus's text format. */
-  async render(): Promise<string> {
+  async scrape(): Promise<string> {
     for (const [name, gauge] of this.#gauges) {
       gauge.reset();
       // Without labels a reset means 0; an absent series is what was meant.

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
+import { GrpcPeerNetwork } from "../../src/adapters/grpc-peer-network.ts";
 import { levelStores } from "../../src/adapters/level-stores.ts";
 import { nativeCodecs } from "../../src/adapters/native-codecs.ts";
 import { nodeFiles } from "../../src/adapters/node-files.ts";
@@ -14,6 +15,7 @@ import { codecsSuite } from "./codecs.suite.ts";
 import { filesSuite } from "./files.suite.ts";
 import { keyValueStoreSuite } from "./key-value-store.suite.ts";
 import { loggerSuite, meterSuite } from "./observability.suite.ts";
+import { peerNetworkSuite } from "./peer-network.suite.ts";
 import { randomSuite } from "./random.suite.ts";
 import { timersSuite } from "./timers.suite.ts";
 
@@ -65,6 +67,29 @@ meterSuite("prom-client", () => {
     read: async (series) => {
       const line = (await meter.scrape()).split("\n").find((each) => each.startsWith(`${series} `));
       return line === undefined ? undefined : Number(line.slice(series.length));
+    },
+  };
+});
+
+const silent = PinoLogger.create({ level: "error" });
+
+peerNetworkSuite("gRPC", async () => {
+  const left = new GrpcPeerNetwork(silent);
+  const right = new GrpcPeerNetwork(silent);
+  return {
+    left,
+    right,
+    address: { host: "127.0.0.1", port: 0 },
+    until: async (condition) => {
+      for (let turn = 0; turn < 5_000; turn++) {
+        if (condition()) return;
+        await systemTimers.sleep(2);
+      }
+      throw new Error("the condition never held");
+    },
+    dispose: async () => {
+      left.close();
+      right.close();
     },
   };
 });

@@ -199,7 +199,7 @@ export class SimNetwork {
       const close = (): Promise<void> => {
         if (this.#listeners.get(key) === listening) this.#listeners.delete(key);
         for (const connection of [...this.#connections]) {
-          if (connection.acceptedBy(incarnation)) connection.breakBoth(() => 0, "server closed");
+          if (connection.acceptedBy(incarnation)) connection.acceptor?.close();
         }
         return incarnation.promise(0, "network", "listener close", () => {});
       };

@@ -112,12 +112,15 @@ export class ReplicaManager implements ReplicaOwner {
       return;
     }
     this.#image = image;
-    if (image.topics !== before.topics || image.configs !== before.configs) {
+    if (image.topics !== before.topics) {
       for (const topicId of [...this.#hosts.keys()]) {
         const topic = image.topics.get(topicId);
-        this.#removeUnassigned(topicId, topic);
+        if (topic !== before.topics.get(topicId)) this.#removeUnassigned(topicId, topic);
       }
-      const all = image.configs !== before.configs;
+    }
+    // Unchanged topics are the same objects from image to image.
+    const all = image.configs !== before.configs;
+    if (all || image.topics !== before.topics) {
       for (const topic of image.topics.values()) {
         if (all || before.topics.get(topic.id) !== topic) this.#sync(topic, NONE);
       }

@@ -40,7 +40,7 @@ const FLAGS = [
 ];
 
 /** What tsc compiles goes to `dist`, and for the tools to `.build`; it does not copy JavaScript. */
-const COPIES = [join(root, "dist/gen"), join(root, ".build/src/gen")];
+const COPIES = [join(root, "dist/gen"), join(root, "dist-test/src/gen")];
 
 const schemas = [
   { name: "ottla", path: "ottla/v1/ottla.proto" },

@@ -110,7 +110,10 @@ export type RaftMessage =
   | TimeoutNow
   | ObserveRequest;
 
-/** Everything on a raft stream; `hello` is first and once in each direction. */
+/**
+ * Everything on a raft stream; in each direction `hello` comes first, and again when what it says
+ * has changed: the sender has joined a cluster.
+ */
 export type RaftStreamMessage =
   | {
       readonly type: "hello";

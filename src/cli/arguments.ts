@@ -87,3 +87,26 @@ export function recordsBefore(text: string): {
   const beforeOffset = match[2] === "end" ? -1 : Number(match[2]);
   return { partition: Number(match[1]), beforeOffset };
 }
+
+/** Kafka's form: `1:2:3,2:3:1`, the brokers of each partition, the preferred leader first. */
+export function replicaAssignment(text: string): readonly (readonly number[])[] {
+  return text.split(",").map((partition) => {
+    const brokers = partition.split(":").map((id) => id.trim());
+    if (!brokers.every((id) => /^\d{1,10}$/.test(id))) {
+      throw new InvalidArgumentError(
+        `"${partition}" must be broker ids with ":" between them; partitions are separated by ",".`,
+      );
+    }
+    return brokers.map(Number);
+  });
+}
+
+/** `topic:partition`; a topic's name holds no colon. */
+export function topicPartition(text: string): {
+  readonly topic: string;
+  readonly partition: number;
+} {
+  const match = /^([^:]+):(\d{1,10})$/.exec(text);
+  if (match === null) throw new InvalidArgumentError(`"${text}" must be TOPIC:PARTITION.`);
+  return { topic: match[1] as string, partition: Number(match[2]) };
+}

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { type BrokerExit, BrokerProcess } from "../main/broker-process.ts";
 import {
   isPortFree,
-  type LocalBroker,
   LOOPBACK,
+  type LocalBroker,
   localBrokerProperties,
   localBrokers,
   votersCountOf,

@@ -23,12 +23,7 @@ export function registerDev(program: Command): void {
     program
       .command("dev")
       .description("run a cluster on this machine, until Ctrl-C; its data is kept")
-      .option(
-        "--brokers <count>",
-        "how many brokers",
-        integer(1, LOCAL_BROKERS_MAX),
-        3,
-      )
+      .option("--brokers <count>", "how many brokers", integer(1, LOCAL_BROKERS_MAX), 3)
       .option("--data <directory>", "where data, configuration and logs lie", ".ottla/dev")
       .option(
         "--port-offset <n>",

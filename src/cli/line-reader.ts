@@ -1,6 +1,7 @@
 /** Records of `ottla produce`: lines of bytes, with or without a key. */
-import { LIMITS } from "../model/limits.ts";
+
 import { OttlaError } from "../model/errors.ts";
+import { LIMITS } from "../model/limits.ts";
 
 const NEWLINE = 0x0a;
 

@@ -2,10 +2,11 @@
  * One broker as a process: wires the parts together, obeys signals, and ends with an exit code.
  * The only place that knows all of them.
  */
-import { createNodePorts, type NodePorts } from "../adapters/node-ports.ts";
+import { createNodePorts, FATAL_EXIT_CODE, type NodePorts } from "../adapters/node-ports.ts";
 import { type GrpcServer, startGrpcServer } from "../api/grpc/server.ts";
 import { type HttpServer, startHttpServer } from "../api/http/server.ts";
 import { Broker } from "../broker/broker.ts";
+import { exitCodeOf } from "../cli/exit-codes.ts";
 import type { BrokerConfig } from "../model/broker-config.ts";
 import { toOttlaError } from "../model/errors.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -31,7 +32,7 @@ const EXIT_AT_ONCE = 143;
  * broker from starting, nothing left running. A second signal ends the process at once.
  */
 export async function runBroker(config: BrokerConfig, options: RunBrokerOptions): Promise<number> {
-  const ports = createNodePorts({ brokerId: config.nodeId });
+  const ports = createNodePorts({ brokerId: config.nodeId, onFatal: endOf });
   const { logger } = ports;
   dieOfDefects(logger);
   const stop = stopRequests(logger, options);
@@ -149,6 +150,15 @@ function dieOfDefects(logger: Logger): void {
   process.on("unhandledRejection", (reason) => die("unhandledRejection", reason));
 }
 
+/** A broker that started and then was refused, or lost what it cannot do without. */
+function endOf(reason: string, cause: unknown): never {
+  if (cause === undefined) process.exit(FATAL_EXIT_CODE);
+  const { code, message } = toOttlaError(cause);
+  tellParent({ type: "failed", code, message: `${reason}: ${message}` });
+  process.stderr.write(`error: ${reason}: ${message} (${code})\n`);
+  process.exit(code === "UNKNOWN_SERVER_ERROR" ? FATAL_EXIT_CODE : exitCodeOf(code));
+}
+
 function tellParent(message: BrokerMessage): void {
-  if (process.connected === true) process.send?.(message, () => undefined);
+  if (process.connected === true) process.send?.(message, undefined, undefined, () => undefined);
 }

@@ -8,6 +8,7 @@ interface Entry {
   readonly checksum: number;
   /** -1 until acknowledged. */
   partition: number;
+  /** -1 also of a record that the broker recognised as one written long before. */
   offset: number;
 }
 
@@ -95,8 +96,11 @@ export class Ledger {
         }
         if (seen[number] === 1) violation(`${at}: record ${number} for the second time`);
         seen[number] = 1;
-        if (entry.offset === -1) unacknowledged++;
-        else if (entry.partition !== partition || entry.offset !== offset) {
+        if (entry.partition === -1) unacknowledged++;
+        else if (
+          entry.partition !== partition ||
+          (entry.offset !== offset && entry.offset !== -1)
+        ) {
           violation(
             `${at}: record ${number} was acknowledged at partition ${entry.partition}, offset ${entry.offset}`,
           );
@@ -112,7 +116,7 @@ export class Ledger {
     }
     for (let number = 0; number < this.#entries.length; number++) {
       const entry = this.#entries[number] as Entry;
-      if (entry.offset !== -1 && seen[number] === 0) {
+      if (entry.partition !== -1 && seen[number] === 0) {
         violation(
           `record ${number}, acknowledged at partition ${entry.partition}, offset ${entry.offset}, is gone`,
         );

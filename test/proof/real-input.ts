@@ -33,7 +33,9 @@ const checks = new Checks();
 const began = performance.now();
 
 function say(text: string): void {
-  process.stdout.write(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${text}\n`);
+  process.stdout.write(
+    `${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${text}\n`,
+  );
 }
 
 async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
@@ -79,7 +81,8 @@ async function kill(
   );
   const gaps = orphans.map((partition) => load.longestGapMs(partition));
   const role = victim === controllerId ? ", the active controller" : "";
-  const gap = gaps.length === 0 ? "it led nothing" : `longest gap ${Math.max(...gaps).toFixed(0)} ms`;
+  const gap =
+    gaps.length === 0 ? "it led nothing" : `longest gap ${Math.max(...gaps).toFixed(0)} ms`;
   say(`${name}: kill -9 of broker ${victim}${role}, leader of ${orphans.length}; ${gap}`);
   await between(victim);
   await cluster.startBroker(victim);
@@ -110,9 +113,7 @@ async function main(): Promise<void> {
   {
     await using admin = new Admin({ bootstrapServers: cluster.bootstrapServers });
     await using producer = new Producer({ bootstrapServers: cluster.bootstrapServers });
-    await admin.createTopics([
-      { name: TOPIC, partitions: PARTITIONS, replicationFactor: BROKERS },
-    ]);
+    await admin.createTopics([{ name: TOPIC, partitions: PARTITIONS, replicationFactor: BROKERS }]);
     const load = new Load({
       producer,
       topic: TOPIC,
@@ -141,7 +142,9 @@ async function main(): Promise<void> {
       load.stop();
       await loading;
     }
-    say(`sent ${ledger.sent}, acknowledged ${ledger.acknowledged}, failed ${ledger.failures.length}`);
+    say(
+      `sent ${ledger.sent}, acknowledged ${ledger.acknowledged}, failed ${ledger.failures.length}`,
+    );
     await whole(admin);
   }
   await audit("after single losses", cluster, ledger);
@@ -210,7 +213,10 @@ function notTheController(leaders: readonly number[], controller: number): numbe
 try {
   await main();
 } catch (thrown) {
-  checks.fail("the proof ran to its end", thrown instanceof Error ? String(thrown.stack) : String(thrown));
+  checks.fail(
+    "the proof ran to its end",
+    thrown instanceof Error ? String(thrown.stack) : String(thrown),
+  );
 }
 say(`took ${seconds(performance.now() - began)}`);
 const { values } = parseArgs({ options: { report: { type: "string" } } });

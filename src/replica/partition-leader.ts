@@ -130,10 +130,12 @@ export class PartitionLeader {
     readonly durableEnd: Offset;
     readonly logStartOffset: Offset;
     readonly lagRecords: number;
+    /** It came back with less than it had fsynced, and has not caught up since. */
+    readonly lostTail: boolean;
   }> {
-    for (const [id, { durableEnd, logStartOffset }] of this.#followers) {
+    for (const [id, { durableEnd, logStartOffset, lostTail }] of this.#followers) {
       const lagRecords = Math.max(0, this.#logEndOffset - Math.max(durableEnd, 0));
-      yield { id, durableEnd, logStartOffset, lagRecords };
+      yield { id, durableEnd, logStartOffset, lagRecords, lostTail };
     }
   }
 

@@ -10,6 +10,7 @@ import type {
 import { toOttlaError } from "../model/errors.ts";
 import { type BrokerEpoch, type BrokerId, partitionKey } from "../model/ids.ts";
 import type { Ports } from "../ports/ports.ts";
+import type { IsrMember } from "../replica/partition-leader.ts";
 import type { LeaderReplica } from "./leader-replica.ts";
 import { OncePerTurn } from "./once-per-turn.ts";
 
@@ -62,7 +63,8 @@ export class IsrProposals {
       const { topicId, partition } = replica.name;
       replicas.set(partitionKey(topicId, partition), replica);
       const { leaderEpoch, partitionEpoch } = replica;
-      partitions.push({ topicId, partition, leaderEpoch, partitionEpoch, newIsr });
+      const lost = lostOf(replica, newIsr);
+      partitions.push({ topicId, partition, leaderEpoch, partitionEpoch, newIsr, ...lost });
     }
     this.#due.clear();
     if (partitions.length === 0) return;
@@ -107,4 +109,16 @@ export class IsrProposals {
   #pause(replica: LeaderReplica): void {
     replica.isrNotBeforeMs = this.#ports.clock.monotonicMs() + REFUSED_PAUSE_MS;
   }
+}
+
+/** Those that lost what they had fsynced must not stay eligible either. */
+function lostOf(
+  replica: LeaderReplica,
+  newIsr: readonly IsrMember[],
+): Pick<AlterPartitionItem, "lost"> {
+  const lost: BrokerId[] = [];
+  for (const { id, lostTail } of replica.followers()) {
+    if (lostTail && !newIsr.some(({ brokerId }) => brokerId === id)) lost.push(id);
+  }
+  return lost.length === 0 ? {} : { lost };
 }

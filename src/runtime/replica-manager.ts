@@ -166,12 +166,7 @@ export class ReplicaManager implements ReplicaOwner {
   }
 
   onOnline(host: ReplicaHost): void {
-    const directoryId = this.logs.directoryOf(host.name);
-    const { replicas, directories } = host.assignment.state;
-    const known = directories[replicas.indexOf(this.self)];
-    if (directoryId !== undefined && directoryId !== known) {
-      this.#reports.assigned(host.name, directoryId);
-    }
+    this.#reportDirectory(host);
   }
 
   onOffline(host: ReplicaHost, error: OttlaError): void {
@@ -225,6 +220,7 @@ export class ReplicaManager implements ReplicaOwner {
       const host = this.get(topic.id, partition);
       if (host !== undefined) {
         host.assign(assignment);
+        this.#reportDirectory(host);
         continue;
       }
       const name: ReplicaName = { topicId: topic.id, topic: topic.name, partition };
@@ -239,6 +235,17 @@ export class ReplicaManager implements ReplicaOwner {
       const partitions = this.#hosts.get(topic.id) ?? new Map<PartitionIndex, ReplicaHost>();
       partitions.set(partition, created);
       this.#hosts.set(topic.id, partitions);
+    }
+  }
+
+  /** The controller forgets the directory of a replica that failed, until it hears of it again. */
+  #reportDirectory({ log, name, assignment }: ReplicaHost): void {
+    if (log === undefined) return;
+    const directoryId = this.logs.directoryOf(name);
+    const { replicas, directories } = assignment.state;
+    const known = directories[replicas.indexOf(this.self)];
+    if (directoryId !== undefined && directoryId !== known) {
+      this.#reports.assigned(name, directoryId);
     }
   }
 

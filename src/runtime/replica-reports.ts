@@ -42,10 +42,13 @@ export class ReplicaReports {
   }
 
   failed({ topicId, partition }: TopicPartition): void {
-    this.#failed.set(partitionKey(topicId, partition), { topicId, partition });
+    const key = partitionKey(topicId, partition);
+    this.#failed.set(key, { topicId, partition });
+    this.#directories.delete(key);
     this.#flush.schedule();
   }
 
+  /** Also says that a replica which had failed is whole again. */
   assigned({ topicId, partition }: TopicPartition, directoryId: DirectoryId): void {
     const key = partitionKey(topicId, partition);
     this.#directories.set(key, { topicId, partition, directoryId });

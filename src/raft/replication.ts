@@ -141,10 +141,18 @@ export function onAppendRequest(state: RaftState, message: AppendRequest): void 
     return;
   }
   const fresh = message.entries.findIndex((entry) => !state.log.matches(entry));
-  if (fresh >= 0) state.replaceFrom(message.entries.slice(fresh));
+  if (fresh >= 0) state.replaceFrom(message.entries.slice(fresh).map(ownCopy));
   const matchIndex = message.previousIndex + message.entries.length;
   state.commitUpTo(Math.min(message.commitIndex, matchIndex));
   respond(state, message, { success: true, matchIndex, conflictTerm: 0 });
+}
+
+/**
+ * An entry stays in memory until the next snapshot; a view would keep the whole buffer alive that it
+ * arrived in, many times its size.
+ */
+function ownCopy(entry: RaftEntry): RaftEntry {
+  return { ...entry, payload: new Uint8Array(entry.payload) };
 }
 
 function respond(

@@ -1,5 +1,5 @@
 /** The `ottla` command: nouns and verbs, and what every one of them does with an error. */
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { registerBroker } from "./broker.ts";
 import { registerCluster } from "./cluster.ts";
 import { registerCompletion } from "./completion.ts";
@@ -56,6 +56,11 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     await makeProgram().parseAsync(words, { from: "user" });
     return typeof process.exitCode === "number" ? process.exitCode : EXIT.DONE;
   } catch (thrown) {
+    if (thrown instanceof InvalidArgumentError) {
+      // Thrown by a command itself about an option that only it could check.
+      note(`error: ${thrown.message}`);
+      return EXIT.USAGE;
+    }
     if (thrown instanceof CommanderError) {
       // Help and version end in the same way as mistakes, with code 0; the text is out already.
       return thrown.exitCode === 0 ? EXIT.DONE : EXIT.USAGE;

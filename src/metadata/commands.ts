@@ -42,6 +42,8 @@ export interface AlterPartitionItem extends TopicPartition {
   readonly leaderEpoch: LeaderEpoch;
   readonly partitionEpoch: PartitionEpoch;
   readonly newIsr: readonly { readonly brokerId: BrokerId; readonly brokerEpoch: BrokerEpoch }[];
+  /** Replicas whose durable end fell: they leave the ISR, and must not be kept in the ELR. */
+  readonly lost?: readonly BrokerId[];
 }
 
 export interface AlterPartition {

@@ -81,6 +81,11 @@ export interface PartitionState {
   readonly elr: readonly BrokerId[];
   /** The last ISR member when ISR and ELR ran empty; -1 otherwise. */
   readonly lastKnownLeader: BrokerId;
+  /**
+   * There only if true: the last known leader said that its log lost its tail. It may then lead
+   * again by an unclean election alone; otherwise its return is a clean one.
+   */
+  readonly lastKnownLeaderLost?: boolean;
   readonly adding: readonly BrokerId[];
   readonly removing: readonly BrokerId[];
   /** -1: none. */
@@ -108,6 +113,7 @@ export interface PartitionChangeRecord {
   readonly isr?: readonly BrokerId[];
   readonly elr?: readonly BrokerId[];
   readonly lastKnownLeader?: BrokerId;
+  readonly lastKnownLeaderLost?: boolean;
   readonly adding?: readonly BrokerId[];
   readonly removing?: readonly BrokerId[];
   readonly leader?: BrokerId;
@@ -134,6 +140,13 @@ export interface ProducerIdsRecord {
   readonly nextProducerId: number;
 }
 
+/** Only in snapshots: what no other record of the same image can tell. */
+export interface CountersRecord {
+  readonly type: "counters";
+  readonly lastBrokerEpoch: BrokerEpoch;
+  readonly uncleanElectionsCount: number;
+}
+
 export type MetadataRecord =
   | FeatureLevelRecord
   | ClusterRecord
@@ -145,4 +158,5 @@ export type MetadataRecord =
   | PartitionRecord
   | PartitionChangeRecord
   | ConfigRecord
-  | ProducerIdsRecord;
+  | ProducerIdsRecord
+  | CountersRecord;

@@ -1,0 +1,54 @@
+/** More partitions for a topic; never fewer. */
+import { OttlaError } from "../../model/errors.ts";
+import type { CreatePartitions } from "../commands.ts";
+import { type MetadataImage, topicByName } from "../image.ts";
+import { checkAssignment, newPartition, partitionsCountIn, placePartitions } from "./assignment.ts";
+import { checkPartitionsCount, checkTotal } from "./create-topics.ts";
+import type { DecideContext, Decision } from "./decision.ts";
+
+export function decideCreatePartitions(
+  image: MetadataImage,
+  request: CreatePartitions,
+  context: Pick<DecideContext, "seed">,
+): Decision<Record<string, never>> {
+  const { partitionsCount, assignment } = request;
+  const topic = topicByName(image, request.topic);
+  if (topic === undefined) {
+    throw new OttlaError("UNKNOWN_TOPIC_OR_PARTITION", `topic ${request.topic} does not exist`, {
+      field: "topic",
+    });
+  }
+  checkPartitionsCount(partitionsCount);
+  const now = topic.partitions.length;
+  if (partitionsCount <= now) {
+    throw new OttlaError(
+      "INVALID_PARTITIONS",
+      `partitions is ${partitionsCount}; topic ${topic.name} has ${now} already, and partitions can only be added`,
+      { field: "partitions" },
+    );
+  }
+  const newCount = partitionsCount - now;
+  checkTotal(partitionsCountIn(image) + newCount);
+  const replicationFactor = topic.partitions[0]?.replicas.length ?? 1;
+  if (assignment.length > 0) {
+    if (assignment.length !== newCount) {
+      throw new OttlaError(
+        "INVALID_REPLICA_ASSIGNMENT",
+        `the assignment has ${assignment.length} partitions; new are ${newCount}`,
+        { field: "assignment" },
+      );
+    }
+    checkAssignment(image, assignment, replicationFactor);
+  }
+  const replicas =
+    assignment.length > 0
+      ? assignment
+      : placePartitions(image, {
+          partitionsCount: newCount,
+          replicationFactor,
+          onFenced: true,
+          seed: context.seed,
+        });
+  const records = replicas.map((ids, index) => newPartition(image, topic.id, now + index, ids));
+  return { records: request.validateOnly ? [] : records, reply: {} };
+}

@@ -1,0 +1,191 @@
+/**
+ * What becomes of a partition when replicas leave or join its ISR, or its leader has to change: the
+ * one place that elects leaders and keeps the ELR (KIP-966). Whoever decides says what is new; this
+ * says what follows from it.
+ *
+ * - A leader comes from the ISR, else from the ELR: both hold every record below the high watermark.
+ * - While the ISR is below `min.insync.replicas` the high watermark stands still, so who leaves the
+ *   ISR then still holds everything below it, and goes to the ELR; once the ISR is large enough the
+ *   high watermark may move on, and the ELR is void.
+ * - A replica that lost records, or whose storage failed, is in neither.
+ * - When both ran empty, the last member is remembered. It leads again when it is back and says that
+ *   its log is whole; otherwise, or in favour of any other replica, the election is unclean.
+ */
+import { type BrokerId, NONE, type PartitionIndex, type TopicId } from "../model/ids.ts";
+import type { MetadataImage, TopicImage } from "./image.ts";
+import { isUncleanAllowed, minIsrOf } from "./image-configs.ts";
+import type { MetadataRecord, PartitionChangeRecord, PartitionState } from "./records.ts";
+
+export interface PartitionGoal {
+  /** The ISR that is wanted; default: as it is. */
+  readonly isr?: readonly BrokerId[];
+  /** Replicas that do not hold what they should any more, or cannot be read. */
+  readonly lost?: readonly BrokerId[];
+  /** Of those in `lost`: they said themselves that their log's tail is gone. */
+  readonly tailLost?: boolean;
+  /** Prefers the first replica to the present leader. */
+  readonly preferred?: boolean;
+  /** The last known leader may lead again if it is this one, and its tail was not lost. */
+  readonly returned?: BrokerId;
+  /** Allows an unclean election. */
+  readonly unclean?: boolean;
+  readonly directories?: PartitionState["directories"];
+}
+
+/** Who may lead. `yes` goes before `last-resort`: a broker that is shutting down. */
+export type Electable = (id: BrokerId) => "yes" | "last-resort" | "no";
+
+export function changePartition(
+  topicId: TopicId,
+  partition: PartitionIndex,
+  state: PartitionState,
+  goal: PartitionGoal,
+  options: { readonly electable: Electable; readonly minIsr: number },
+): PartitionChangeRecord | undefined {
+  const next = elect(state, goal, options);
+  const inOrder = (ids: readonly BrokerId[]): readonly BrokerId[] =>
+    state.replicas.filter((id) => ids.includes(id));
+  const isr = sameMembers(next.isr, state.isr) ? state.isr : inOrder(next.isr);
+  const elr = isr.length >= options.minIsr ? [] : inOrder(next.eligible.filter(not(isr)));
+  const last = lastKnownOf(state, goal, { leader: next.leader, isr, elr });
+  const change: PartitionChangeRecord = {
+    type: "partition-change",
+    topicId,
+    partition,
+    ...(isr === state.isr ? {} : { isr }),
+    ...(sameMembers(elr, state.elr) ? {} : { elr }),
+    ...(last.id === state.lastKnownLeader ? {} : { lastKnownLeader: last.id }),
+    ...(last.lost === (state.lastKnownLeaderLost ?? false)
+      ? {}
+      : { lastKnownLeaderLost: last.lost }),
+    ...(goal.directories === undefined ? {} : { directories: goal.directories }),
+    ...(next.leader === state.leader ? {} : { leader: next.leader }),
+    ...(next.unclean ? { unclean: true as const } : {}),
+  };
+  return Object.keys(change).length > 3 ? change : undefined;
+}
+
+interface Election {
+  readonly leader: BrokerId;
+  readonly isr: readonly BrokerId[];
+  /** Holds everything below the high watermark, in the ISR or not. */
+  readonly eligible: readonly BrokerId[];
+  readonly unclean: boolean;
+}
+
+function elect(
+  state: PartitionState,
+  goal: PartitionGoal,
+  { electable }: { readonly electable: Electable },
+): Election {
+  const lost = goal.lost ?? [];
+  const isr = (goal.isr ?? state.isr).filter(not(lost));
+  const eligible = [...new Set([...state.isr, ...state.elr, ...isr])].filter(not(lost));
+  const pick = (ids: readonly BrokerId[]): BrokerId =>
+    ids.find((id) => electable(id) === "yes") ??
+    ids.find((id) => electable(id) === "last-resort") ??
+    NONE;
+  const inIsr = state.replicas.filter((id) => isr.includes(id));
+
+  const first = state.replicas[0] ?? NONE;
+  if (goal.preferred === true && isr.includes(first) && electable(first) === "yes") {
+    return { leader: first, isr, eligible, unclean: false };
+  }
+  if (isr.includes(state.leader) && electable(state.leader) !== "no") {
+    return { leader: state.leader, isr, eligible, unclean: false };
+  }
+  const fromIsr = pick(inIsr);
+  if (fromIsr !== NONE) return { leader: fromIsr, isr, eligible, unclean: false };
+
+  const fromElr = pick(state.replicas.filter((id) => eligible.includes(id)));
+  if (fromElr !== NONE) return { leader: fromElr, isr: [fromElr], eligible, unclean: false };
+
+  const last = state.lastKnownLeader;
+  const lastMayReturn =
+    goal.returned === last && state.lastKnownLeaderLost !== true && !lost.includes(last);
+  if (last !== NONE && eligible.length === 0 && lastMayReturn && electable(last) !== "no") {
+    return { leader: last, isr: [last], eligible: [last], unclean: false };
+  }
+  if (goal.unclean === true) {
+    // The last known leader comes first: it most likely holds the most.
+    const order = [last, ...state.replicas].filter((id) => id !== NONE);
+    const any = pick(order.filter(not(lost)));
+    if (any !== NONE) return { leader: any, isr: [any], eligible: [any], unclean: true };
+  }
+  return { leader: NONE, isr: [], eligible, unclean: false };
+}
+
+function lastKnownOf(
+  state: PartitionState,
+  goal: PartitionGoal,
+  next: Pick<PartitionState, "leader" | "isr" | "elr">,
+): { readonly id: BrokerId; readonly lost: boolean } {
+  if (next.leader !== NONE || next.isr.length + next.elr.length > 0) {
+    return { id: NONE, lost: false };
+  }
+  const candidates = [state.leader, state.lastKnownLeader, ...state.isr, ...state.elr];
+  const id = candidates.find((candidate) => candidate !== NONE) ?? NONE;
+  const lostNow = goal.tailLost === true && (goal.lost ?? []).includes(id);
+  const lostBefore = id === state.lastKnownLeader && state.lastKnownLeaderLost === true;
+  return { id, lost: id !== NONE && (lostNow || lostBefore) };
+}
+
+function not(ids: readonly BrokerId[]): (id: BrokerId) => boolean {
+  return (id) => !ids.includes(id);
+}
+
+function sameMembers(left: readonly BrokerId[], right: readonly BrokerId[]): boolean {
+  return left.length === right.length && left.every((id) => right.includes(id));
+}
+
+/** Every registered broker that is not fenced may lead; one that is shutting down only at need. */
+export function electableIn(
+  image: MetadataImage,
+  except: ReadonlySet<BrokerId> = new Set(),
+): Electable {
+  return (id) => {
+    const broker = image.brokers.get(id);
+    if (broker === undefined || broker.fenced || except.has(id)) return "no";
+    return broker.inControlledShutdown ? "last-resort" : "yes";
+  };
+}
+
+/**
+ * Changes every partition that `goalOf` has a goal for. `properties` are the active controller's;
+ * an unclean election is allowed where the topic allows it, unless the goal says otherwise.
+ */
+export function changePartitions(
+  image: MetadataImage,
+  options: {
+    readonly electable: Electable;
+    readonly properties: ReadonlyMap<string, string>;
+    readonly goalOf: (
+      state: PartitionState,
+      topic: TopicImage,
+      partition: PartitionIndex,
+    ) => PartitionGoal | undefined;
+  },
+): MetadataRecord[] {
+  const records: MetadataRecord[] = [];
+  for (const topic of image.topics.values()) {
+    let unclean: boolean | undefined;
+    for (let partition = 0; partition < topic.partitions.length; partition++) {
+      const state = topic.partitions[partition] as PartitionState;
+      const goal = options.goalOf(state, topic, partition);
+      if (goal === undefined) continue;
+      unclean ??= isUncleanAllowed(image, topic.name, options.properties);
+      const change = changePartition(
+        topic.id,
+        partition,
+        state,
+        { unclean, ...goal },
+        {
+          electable: options.electable,
+          minIsr: minIsrOf(image, topic.name, state.replicas.length),
+        },
+      );
+      if (change !== undefined) records.push(change);
+    }
+  }
+  return records;
+}

@@ -36,15 +36,15 @@ export function decodeMessages<Key, Value>(
   deserializers: Deserializers<Key, Value>,
 ): Message<Key, Value>[] {
   const { fromOffset, header, partition, section, topic } = source;
-  const { key: keyOf, value: valueOf } = deserializers;
+  const { key: toKey, value: toValue } = deserializers;
   const messages: Message<Key, Value>[] = [];
   visitRecords(header, section, (offset, timestamp, keyBytes, valueBytes, headers) => {
     if (offset < fromOffset) return;
     let key: Key;
     let value: Value;
     try {
-      key = keyOf === undefined ? (keyBytes as Key) : keyOf(keyBytes, topic);
-      value = valueOf === undefined ? (valueBytes as Value) : valueOf(valueBytes, topic);
+      key = toKey === undefined ? (keyBytes as Key) : toKey(keyBytes, topic);
+      value = toValue === undefined ? (valueBytes as Value) : toValue(valueBytes, topic);
     } catch (thrown) {
       const why = thrown instanceof Error ? thrown.message : String(thrown);
       throw new OttlaError(

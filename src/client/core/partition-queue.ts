@@ -34,6 +34,12 @@ export class PartitionQueue<Attachment = unknown> {
   retiredIdentity: ProducerIdentity | undefined;
   nextSequence = 0;
   reset: ResetReason | undefined;
+  /**
+   * Order of the last batch that failed while a copy of it may still reach the broker: it may yet
+   * fill its place in the sequence, and copies of those behind it then fit too. Cleared once a later
+   * one is acknowledged.
+   */
+  uncertainOrder = -1;
 
   /** First failure since the last success; undefined while all is well. */
   failingSinceMs: number | undefined;

@@ -287,6 +287,7 @@ export class ProducerCore<Attachment> {
       queue.failingSinceMs = undefined;
       queue.lastError = undefined;
       queue.leaderSuspect = false;
+      if (batch.place.order > queue.uncertainOrder) queue.uncertainOrder = -1;
       const baseOffset = error === undefined ? outcome.baseOffset : -1;
       this.#settle(batch, { baseOffset, logAppendTimeMs: outcome.logAppendTimeMs });
       return;
@@ -299,8 +300,6 @@ export class ProducerCore<Attachment> {
       if (queue.isHead(batch)) {
         queue.reset ??=
           error.code === "OUT_OF_ORDER_SEQUENCE_NUMBER" ? "out-of-order" : "unknown-producer";
-        // What came before has its outcome and is missing at the broker: that cannot have been us.
-        if (queue.reset === "out-of-order") batch.ambiguous = false;
       }
       this.#retryLater(batch, refusal, false, nowMs);
     } else if (error.code === "MESSAGE_TOO_LARGE" && batch.recordsCount > 1) {
@@ -308,7 +307,7 @@ export class ProducerCore<Attachment> {
     } else if (refusal.retriable) {
       this.#retryLater(batch, refusal, AMBIGUOUS.has(error.code), nowMs);
     } else {
-      this.#fail(batch, refusal);
+      this.#fail(batch, refusal, true);
     }
   }
 
@@ -561,30 +560,28 @@ export class ProducerCore<Attachment> {
   /**
    * The broker misses a sequence that will not come (its batch failed or expired), or forgot the
    * producer. What is left gets a new identity and sequences from 0: safe only for batches that
-   * are surely not in the log. The identity must be new, because a copy of an old request that
-   * still lies in a socket could otherwise fit the new sequences and take another batch's place.
+   * cannot reach the log any more as they were sent. That is so if every attempt was answered, and
+   * behind a gap that is certain. But a batch that expired unanswered may lie in the socket of a
+   * broken connection, with those behind it: if the broker reads them late, they fill the gap
+   * themselves. Those are failed, like all unanswered ones once the broker forgot the producer.
    */
   #applyReset(queue: PartitionQueue<Attachment>): void {
-    const reason = queue.reset;
+    const certainGap = queue.reset === "out-of-order" && queue.uncertainOrder < 0;
     queue.reset = undefined;
     queue.retiredIdentity = queue.identity;
     queue.identity = undefined;
     queue.nextSequence = 0;
+    queue.uncertainOrder = -1;
     for (const batch of [...queue.retry]) {
       if (batch.baseSequence < 0) continue;
-      // After a gap nothing behind it can have been appended; a forgotten producer proves nothing.
-      if (reason === "unknown-producer" && batch.ambiguous) {
-        this.#fail(
-          batch,
-          new OttlaError(
-            "UNKNOWN_PRODUCER_ID",
-            `${queue.topic}-${queue.partition}: the broker forgot the producer while the batch's first attempt was unanswered; it may have been written`,
-          ),
-        );
+      if (certainGap || !batch.ambiguous) {
+        batch.baseSequence = -1;
+        batch.ambiguous = false;
         continue;
       }
-      batch.baseSequence = -1;
-      batch.ambiguous = false;
+      const { lastError, partition, topic } = queue;
+      const message = `${topic}-${partition}: unanswered, and the broker lost the producer's sequence; it may have been written`;
+      this.#fail(batch, new OttlaError(lastError?.code ?? "UNKNOWN_PRODUCER_ID", message), true);
     }
   }
 
@@ -598,6 +595,7 @@ export class ProducerCore<Attachment> {
     for (const half of batch.split()) {
       if (sequence >= 0) {
         half.identity = batch.identity;
+        half.ambiguous = batch.ambiguous;
         half.baseSequence = sequence;
         sequence = (sequence + half.recordsCount) % SEQUENCE_MODULUS;
       }
@@ -612,7 +610,12 @@ export class ProducerCore<Attachment> {
     this.#finish(batch);
   }
 
-  #fail(batch: ProducerBatch<Attachment>, error: OttlaError): void {
+  /** `answered`: its last attempt got an answer. */
+  #fail(batch: ProducerBatch<Attachment>, error: OttlaError, answered = false): void {
+    const underWay = batch.ambiguous || (batch.state === "in-flight" && !answered);
+    if (underWay && batch.identity !== undefined && batch.identity === batch.queue.identity) {
+      batch.queue.uncertainOrder = Math.max(batch.queue.uncertainOrder, batch.place.order);
+    }
     batch.error = error;
     this.#finish(batch);
   }

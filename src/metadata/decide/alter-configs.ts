@@ -83,7 +83,7 @@ function changesOf(
     seen.add(key);
     checkMutable(resource, name, key);
     const present = now?.get(key);
-    const value = valueOf(image, { resource, name }, operation, context);
+    const value = newValueOf(image, { resource, name }, operation, context);
     if (value !== null) validateConfigValue(resource, key, value);
     if (value === (present ?? null)) continue;
     changes.push({ type: "config", resource, name, key, value });
@@ -106,7 +106,7 @@ function checkMutable(resource: ConfigResourceType, name: string, key: string): 
 }
 
 /** Null: back to the default. */
-function valueOf(
+function newValueOf(
   image: MetadataImage,
   { resource, name }: Pick<Resource, "resource" | "name">,
   operation: ConfigOperation,

@@ -209,6 +209,10 @@ export class LevelPartitionLog implements PartitionLog {
 
   async raiseLogStart(offset: Offset): Promise<void> {
     this.#assertUsable();
+    if (offset <= this.logStartOffset) return;
+    this.#assertInRange(offset);
+    // A log must never come back from a crash ending below its start.
+    if (offset > this.#flushedEnd) await this.flush();
     await this.#exclusively(async () => {
       if (offset <= this.logStartOffset) return;
       this.#assertInRange(offset);

@@ -73,6 +73,10 @@ export function raiseEpochStart(epochs: LeaderEpochs, start: Offset, end: Offset
   if (start < end) epochs.raiseStart(start);
 }
 
+function emptyCheckpoint(offset: Offset): Checkpoint {
+  return { offset, segment: emptySegmentSummary(offset), epochs: [], producers: [] };
+}
+
 /** State folded from batches in order, beginning at a checkpoint. */
 class Fold {
   readonly epochs: LeaderEpochs;
@@ -131,6 +135,8 @@ class LogLoader {
   #bases: Offset[] = [];
   #head: ReplicaHead;
   #mark: Offset;
+  /** Nothing is left of the log: no earlier checkpoint means anything. */
+  #emptied = false;
 
   constructor(context: LogContext) {
     const { directory, key, replica } = context;
@@ -182,6 +188,7 @@ class LogLoader {
     const { cut } = this.#head;
     if (cut === null) return;
     await this.#deleteFrom(cut.offset, cut.reset);
+    this.#emptied = cut.reset;
     this.#mark = Math.min(this.#mark, cut.offset);
   }
 
@@ -263,7 +270,7 @@ class LogLoader {
     if (!whole) {
       const limit = this.#head.cut?.offset ?? Number.POSITIVE_INFINITY;
       for (const offset of (await states.checkpointOffsets(key)).reverse()) {
-        if (offset > limit || this.#head.cut?.reset === true) continue;
+        if (offset > limit || this.#emptied) continue;
         const checkpoint = await states.checkpoint(key, offset);
         if (checkpoint === undefined || !this.#covers(checkpoint)) continue;
         if (await this.#reaches(checkpoint)) return checkpoint;
@@ -272,14 +279,15 @@ class LogLoader {
     const { logStartOffset } = this.#head;
     // A first segment above the log start is a hole, found when it is visited.
     const base = Math.min(this.#bases[0] ?? logStartOffset, logStartOffset);
-    return { offset: base, segment: emptySegmentSummary(base), epochs: [], producers: [] };
+    return emptyCheckpoint(base);
   }
 
   async #verify(whole: boolean): Promise<LoadResult> {
     const nowMs = this.#context.ports.clock.wallMs();
-    const fold = new Fold(this.#context.path, await this.#startingPoint(whole), nowMs);
+    let fold = new Fold(this.#context.path, await this.#startingPoint(whole), nowMs);
     const defect = await this.#scan(fold);
-    const lost = this.#isLost(fold.end);
+    const { logStartOffset } = this.#head;
+    const lost = this.#isLost(Math.max(fold.end, logStartOffset));
     let truncated: { from: Offset; to: Offset } | undefined;
     if (defect !== undefined) {
       const reason = `at offset ${fold.end}, durable mark ${this.#mark}: ${defect}`;
@@ -296,6 +304,12 @@ class LogLoader {
         replica: this.#context.key,
         reason,
       });
+    }
+    if (fold.end < logStartOffset) {
+      // What is left was deleted for every reader; a log start that fell would undelete it.
+      await this.#deleteFrom(logStartOffset, true);
+      this.#emptied = true;
+      fold = new Fold(this.#context.path, emptyCheckpoint(logStartOffset), nowMs);
     }
     const log = await this.#settle(fold);
     return { type: "loaded", log, verified: true, truncated, lost };
@@ -373,17 +387,15 @@ class LogLoader {
       await marks.write();
     }
     const end = fold.end;
-    const reset = this.#head.cut?.reset === true;
     const head: ReplicaHead = {
       ...this.#head,
-      logStartOffset: Math.min(this.#head.logStartOffset, end),
       cleanEnd: end,
       cut: null,
     };
     raiseEpochStart(fold.epochs, head.logStartOffset, end);
     const changes: StateChange[] = [{ type: "head", replica: key, head }];
     for (const offset of await states.checkpointOffsets(key)) {
-      if (offset > end || reset) changes.push({ type: "drop-checkpoint", replica: key, offset });
+      if (offset > end || this.#emptied) changes.push({ type: "drop-checkpoint", replica: key, offset });
     }
     const checkpoint: Checkpoint = {
       offset: end,

@@ -129,9 +129,12 @@ export class Job<Result> implements WaitingSend {
   abortable(signal: AbortSignal): Promise<Result> {
     const onAbort = () => {
       this.#abandoned = true;
+      this.#reject(abortedError(signal));
     };
     signal.addEventListener("abort", onAbort, { once: true });
-    return abortable(this.done, signal);
+    const forget = () => signal.removeEventListener("abort", onAbort);
+    this.done.then(forget, forget);
+    return this.done;
   }
 }
 

@@ -1,0 +1,169 @@
+/** The gRPC door: the public API on the broker's GRPC listener. */
+import {
+  type ChannelOptions,
+  Server,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type sendUnaryData,
+} from "@grpc/grpc-js";
+import type { BrokerApi } from "../../broker/broker-api.ts";
+import { ottla } from "../../gen/ottla.js";
+import { closeServer, listenOn } from "../../grpc/listener.ts";
+import { decodeMessage, encodeMessage, type MessageType } from "../../grpc/messages.ts";
+import type { BrokerConfig } from "../../model/broker-config.ts";
+import { OttlaError, toOttlaError } from "../../model/errors.ts";
+import { LIMITS } from "../../model/limits.ts";
+import type { Ports } from "../../ports/ports.ts";
+import { ADMIN_METHODS, type AdminMethod } from "./admin.ts";
+import { BidiStream, MALFORMED } from "./bidi-stream.ts";
+import { addDiagnostics, type Diagnostics } from "./diagnostics.ts";
+import { serveFetch } from "./fetch-stream.ts";
+import { GRPC_LISTENER } from "./image-messages.ts";
+import { serveProduce } from "./produce-stream.ts";
+import { serviceError, statusOf } from "./status.ts";
+
+const { v1 } = ottla;
+
+/** A fetch response holds what one produce request held, and its envelope. */
+const MESSAGE_SLACK_BYTES = 64 * 1024;
+
+const SERVER_OPTIONS = {
+  "grpc.max_receive_message_length": LIMITS.grpcMessageBytes,
+  "grpc.max_send_message_length": LIMITS.grpcMessageBytes + MESSAGE_SLACK_BYTES,
+  "grpc.max_concurrent_streams": LIMITS.streamsPerConnectionCount,
+  "grpc.max_connection_idle_ms": LIMITS.connectionIdleMs,
+  // A client that vanished without closing leaves its streams behind.
+  "grpc.keepalive_time_ms": 30_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+  "grpc-node.flow_control_window": 4 * 1024 * 1024,
+  "grpc.enable_channelz": 0,
+} as const satisfies ChannelOptions;
+
+export interface GrpcServerOptions {
+  readonly broker: BrokerApi;
+  readonly ports: Ports;
+  readonly config: Pick<BrokerConfig, "listeners" | "requestTimeoutMs" | "fetchMaxBytes">;
+}
+
+export interface GrpcServer {
+  /** The one chosen if the listener asked for 0. */
+  readonly port: number;
+  /** Open streams are told SHUTTING_DOWN; settles when the port is free. */
+  close(): Promise<void>;
+}
+
+/** Rejects with PORT_IN_USE, or INVALID_CONFIG without a usable GRPC listener. */
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  const { broker, ports, config } = options;
+  const listener = config.listeners.find(({ name }) => name === GRPC_LISTENER);
+  if (listener === undefined) {
+    throw new OttlaError("INVALID_CONFIG", `listeners: there is none named ${GRPC_LISTENER}`, {
+      field: "listeners",
+    });
+  }
+  const door = new GrpcDoor(options);
+  const port = await listenOn(door.server, listener);
+  const diagnostics = addDiagnostics(door.server, broker, ports);
+  ports.logger.info("clients may connect", { host: listener.host, port });
+  return { port, close: () => door.close(diagnostics) };
+}
+
+class GrpcDoor {
+  readonly server = new Server(SERVER_OPTIONS);
+  readonly #options: GrpcServerOptions;
+  readonly #streams = new Set<BidiStream<never>>();
+
+  constructor(options: GrpcServerOptions) {
+    this.#options = options;
+    const { broker, ports, config } = options;
+    this.#bidi("Produce", v1.ProduceRequest, (stream) => serveProduce({ broker, ports, stream }));
+    this.#bidi("Fetch", v1.FetchRequest, (stream) =>
+      serveFetch({ broker, stream, maxBytes: config.fetchMaxBytes }),
+    );
+    for (const [name, method] of Object.entries(ADMIN_METHODS)) {
+      this.#unary(name, method as AdminMethod<object, object>);
+    }
+  }
+
+  async close(diagnostics: Diagnostics): Promise<void> {
+    diagnostics.stop();
+    const error = new OttlaError("SHUTTING_DOWN", "this broker is shutting down");
+    for (const stream of [...this.#streams]) stream.fail(error);
+    await closeServer(this.server);
+  }
+
+  #bidi<Request>(
+    name: string,
+    type: MessageType<Request>,
+    serve: (stream: BidiStream<Request>) => void,
+  ): void {
+    const accept = (call: ServerDuplexStream<unknown, Buffer>): void => {
+      const stream = new BidiStream<Request>(call, this.#options.ports);
+      this.#streams.add(stream);
+      call.on("close", () => this.#streams.delete(stream));
+      serve(stream);
+    };
+    const serialize = (message: Buffer): Buffer => message;
+    this.server.register(`/ottla.v1.Log/${name}`, accept, serialize, decoder(type), "bidi");
+  }
+
+  #unary(name: string, method: AdminMethod<object, object>): void {
+    const answer = (
+      call: ServerUnaryCall<object | typeof MALFORMED, object>,
+      callback: sendUnaryData<object>,
+    ): void => {
+      this.#admin(name, method, call).then(
+        (response) => callback(null, response),
+        (thrown: unknown) => callback(serviceError(statusOf(thrown, this.#options.ports.logger))),
+      );
+    };
+    this.server.register(
+      `/ottla.v1.Admin/${name}`,
+      answer,
+      (response: object) => encodeMessage(method.response, response),
+      decoder(method.request),
+      "unary",
+    );
+  }
+
+  async #admin(
+    name: string,
+    method: AdminMethod<object, object>,
+    call: ServerUnaryCall<object | typeof MALFORMED, object>,
+  ): Promise<object> {
+    const { broker, ports } = this.#options;
+    const startedMs = ports.clock.monotonicMs();
+    try {
+      if (call.request === MALFORMED) {
+        throw new OttlaError("INVALID_REQUEST", "the message does not follow ottla.proto");
+      }
+      const timeoutMs = this.#timeoutMs(call.getDeadline());
+      return await method.handle(call.request, { broker, timeoutMs });
+    } catch (thrown) {
+      const error = toOttlaError(thrown).code;
+      ports.meter.count("ottla_request_errors_total", { request: name, error }, 1);
+      throw thrown;
+    } finally {
+      const seconds = (ports.clock.monotonicMs() - startedMs) / 1_000;
+      ports.meter.observe("ottla_request_duration_seconds", { request: name }, seconds);
+    }
+  }
+
+  #timeoutMs(deadline: Date | number): number {
+    const { ports, config } = this.#options;
+    const leftMs = Number(deadline) - ports.clock.wallMs();
+    return Math.min(config.requestTimeoutMs, Math.max(1, leftMs));
+  }
+}
+
+function decoder<Message>(
+  type: MessageType<Message>,
+): (bytes: Buffer) => Message | typeof MALFORMED {
+  return (bytes) => {
+    try {
+      return decodeMessage(type, bytes);
+    } catch {
+      return MALFORMED;
+    }
+  };
+}

@@ -3,6 +3,7 @@
  * cut from one budget. A database is never closed under somebody who uses it, nor used once its
  * closing has begun (a native store may crash the process otherwise).
  */
+import { toOttlaError } from "../model/errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { KeyValueStore, KeyValueStores } from "../ports/key-value-store.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -72,6 +73,13 @@ export class StorePool {
     try {
       const store = await pooled.opening;
       return await this.#pending.watch(work(store));
+    } catch (error) {
+      // Whoever was refused, it is this handle that must not be written to again: after a failed
+      // write LevelDB takes later ones, synced ones too, and has lost them at the next opening.
+      if (toOttlaError(error).code !== "CORRUPT_MESSAGE") {
+        pooled.closing ??= this.#finish(path, pooled);
+      }
+      throw error;
     } finally {
       pooled.usersCount--;
       pooled.lastUsedMs = this.#ports.clock.monotonicMs();

@@ -93,19 +93,20 @@ export class Producer<Key = Bytes, Value = Bytes> implements AsyncDisposable {
       this.#checkOpen(signal);
       const { topic: name, partition: wanted } = record;
       const prepared = this.#prepare(name, record);
-      const step = () => {
-        const batch = this.#append(name, wanted, prepared);
-        return batch && acknowledgement(batch, prepared.timestamp);
-      };
       const { core, jobs } = this.#driver;
       const count = core.topic(name)?.queues.length ?? 0;
       const known = count > (wanted ?? 0);
       if (known && !jobs.isBusy(name)) {
-        const acknowledged = step();
-        if (acknowledged !== undefined) {
+        const batch = this.#append(name, wanted, prepared);
+        if (batch !== undefined) {
+          const acknowledged = acknowledgement(batch, prepared.timestamp);
           return signal === undefined ? acknowledged : abortable(acknowledged, signal);
         }
       }
+      const step = () => {
+        const batch = this.#append(name, wanted, prepared);
+        return batch && acknowledgement(batch, prepared.timestamp);
+      };
       const job = new Job<RecordMetadata>(name, this.#deadlineMs(), step);
       if (known) this.#driver.waitForRoom(job);
       else this.#driver.waitForTopic(job);
@@ -256,14 +257,14 @@ export class Producer<Key = Bytes, Value = Bytes> implements AsyncDisposable {
     const { core } = this.#driver;
     const { partitioner } = this.#options;
     if (partitioner === "round-robin") return core.roundRobinPartition(topic);
-    const key = typeof record.key === "string" ? utf8(record.key) : record.key;
     if (typeof partitioner === "function") {
+      const key = typeof record.key === "string" ? utf8(record.key) : record.key;
       const chosen = partitioner({ topic: topic.name, key, partitionsCount });
       if (isCount(chosen) && chosen < partitionsCount) return chosen;
       throw invalid("partitioner", chosen, `a partition of 0 to ${partitionsCount - 1}`);
     }
-    if (key === null) return core.unkeyedPartition(topic, record.bytes);
-    return partitionOfKey(key, partitionsCount);
+    if (record.key === null) return core.unkeyedPartition(topic, record.bytes);
+    return partitionOfKey(record.key, partitionsCount);
   }
 }
 

@@ -2,12 +2,13 @@
  * MurmurHash2, 32 bits, as Kafka's `Utils.murmur2` computes it (Austin Appleby's original with
  * seed 0x9747b28c): the partition of a key must be the same whichever client wrote it.
  */
+import { utf8 } from "../../base/bytes.ts";
+
 const SEED = 0x9747b28c;
 const MULTIPLIER = 0x5bd1e995;
 
-/** The hash as a signed 32-bit integer. */
-export function murmur2(bytes: Uint8Array): number {
-  const { length } = bytes;
+/** The hash of the first `length` bytes as a signed 32-bit integer. */
+export function murmur2(bytes: Uint8Array, length = bytes.length): number {
   let hash = SEED ^ length;
   const blocksEnd = length & ~3;
   for (let at = 0; at < blocksEnd; at += 4) {
@@ -33,7 +34,22 @@ export function murmur2(bytes: Uint8Array): number {
   return hash;
 }
 
-/** Kafka's `toPositive(murmur2(key)) % partitionsCount`. */
-export function partitionOfKey(key: Uint8Array, partitionsCount: number): number {
-  return (murmur2(key) & 0x7fff_ffff) % partitionsCount;
+/** Short keys of ASCII are spelled out here, without an object for each. */
+const scratch = new Uint8Array(128);
+
+function murmur2OfText(text: string): number {
+  const { length } = text;
+  if (length > scratch.length) return murmur2(utf8(text));
+  for (let at = 0; at < length; at++) {
+    const code = text.charCodeAt(at);
+    if (code > 0x7f) return murmur2(utf8(text));
+    scratch[at] = code;
+  }
+  return murmur2(scratch, length);
+}
+
+/** Kafka's `toPositive(murmur2(key)) % partitionsCount`; a string is hashed as UTF-8. */
+export function partitionOfKey(key: Uint8Array | string, partitionsCount: number): number {
+  const hash = typeof key === "string" ? murmur2OfText(key) : murmur2(key);
+  return (hash & 0x7fff_ffff) % partitionsCount;
 }

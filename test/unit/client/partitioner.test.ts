@@ -22,6 +22,12 @@ describe("murmur2", () => {
     expect(partitionOfKey(utf8("21"), 6)).toBe((-973932308 & 0x7fffffff) % 6);
   });
 
+  it("hashes a string as its UTF-8, short or long, ASCII or not", () => {
+    for (const key of ["foobar", "", "ü", "x".repeat(127), "y".repeat(300), "é".repeat(70)]) {
+      expect(partitionOfKey(key, 1_000_003)).toBe(partitionOfKey(utf8(key), 1_000_003));
+    }
+  });
+
   it("takes an empty key", () => {
     expect(partitionOfKey(new Uint8Array(0), 7)).toBeGreaterThanOrEqual(0);
   });

@@ -4,9 +4,10 @@
  */
 
 import { assert } from "../base/assert.ts";
-import type { Controller } from "../controller/controller.ts";
+import { Controller } from "../controller/controller.ts";
 import type { RegisterBroker } from "../metadata/commands.ts";
 import type { MetadataImage } from "../metadata/image.ts";
+import { METADATA_VERSION } from "../metadata/record-codec.ts";
 import type { Endpoint } from "../metadata/records.ts";
 import type { BrokerConfig } from "../model/broker-config.ts";
 import { OttlaError } from "../model/errors.ts";
@@ -14,8 +15,8 @@ import { type ClusterId, type IncarnationId, NONE, uuidFrom } from "../model/ids
 import type { PeerAddress, PeerListener } from "../ports/peer-network.ts";
 import type { Ports } from "../ports/ports.ts";
 import { ControllerSession } from "../runtime/controller-session.ts";
-import type { MetadataLoader } from "../runtime/metadata-loader.ts";
-import type { RaftDriver } from "../runtime/raft-driver.ts";
+import { MetadataLoader } from "../runtime/metadata-loader.ts";
+import { RaftDriver } from "../runtime/raft-driver.ts";
 import { ReplicaManager } from "../runtime/replica-manager.ts";
 import { LevelLogs } from "../storage/level-logs.ts";
 import { Configs } from "./configs.ts";
@@ -238,6 +239,31 @@ export class Machinery {
     await metadataLog.close();
     await this.#listener?.close();
   }
+}
+
+async function openMetadata(
+  ports: Ports,
+  config: BrokerConfig,
+  logs: LevelLogs,
+): Promise<Pick<Opened, "loader" | "metadataLog" | "controller">> {
+  const loader = new MetadataLoader({ ports });
+  const [dataDirectory] = config.logDirs;
+  assert(dataDirectory !== undefined, "log.dirs names at least one directory");
+  const metadataLog = await RaftDriver.open(ports, {
+    brokerId: config.nodeId,
+    dataDirectory,
+    voters: config.voters,
+    electionTimeoutMs: config.electionTimeoutMs,
+    reconnectGraceMs: config.sessionReconnectMs,
+    snapshotBytes: config.metadataMaxRecordBytesBetweenSnapshots,
+    clusterId: logs.clusterId,
+    stateMachine: loader,
+  });
+  const votes = config.voters.some(({ id }) => id === config.nodeId);
+  if (!votes) return { loader, metadataLog, controller: undefined };
+  const controller = new Controller(ports, { config, loader, log: metadataLog });
+  loader.setLeadershipListener(controller);
+  return { loader, metadataLog, controller };
 }
 
 function internalListener(config: BrokerConfig): PeerAddress {

@@ -6,6 +6,7 @@ import { isErrorCode, OttlaError } from "../model/errors.ts";
 import { LIMITS } from "../model/limits.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { BrokerAddress } from "./core/metadata-cache.ts";
+import { abortedError } from "./errors.ts";
 import type { UnaryCalls, UnaryName } from "./messages.ts";
 import type {
   CallOptions,
@@ -97,7 +98,7 @@ class GrpcConnection implements Connection {
     const types = codecs(`${name}Request`, `${name}Response`);
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) {
-        reject(new OttlaError("ABORTED", `${name} was given up`, { cause: signal.reason }));
+        reject(abortedError(signal));
         return;
       }
       const call = this.#client.makeUnaryRequest<object, UnaryCalls[Name]["response"]>(
@@ -109,7 +110,9 @@ class GrpcConnection implements Connection {
         { deadline: this.#clock.wallMs() + timeoutMs },
         (error, response) => {
           signal?.removeEventListener("abort", abort);
-          if (error !== null) reject(this.#errorOf(error, `${name} to ${this.#address}`));
+          // A broker that goes down cancels calls too: only our own signal makes it ABORTED.
+          if (error !== null && signal?.aborted === true) reject(abortedError(signal));
+          else if (error !== null) reject(this.#errorOf(error, `${name} to ${this.#address}`));
           else resolve(response as UnaryCalls[Name]["response"]);
         },
       );
@@ -191,8 +194,6 @@ class GrpcConnection implements Connection {
     }
     const message = `${what}: ${error.details}`;
     switch (error.code) {
-      case status.CANCELLED:
-        return new OttlaError("ABORTED", message, { cause: error });
       case status.DEADLINE_EXCEEDED:
         return new OttlaError("REQUEST_TIMED_OUT", message, { cause: error });
       case status.INVALID_ARGUMENT:

@@ -74,6 +74,26 @@ export function decideCreateTopics(
   return { records, reply: { topics } };
 }
 
+const REPLICATION_FACTOR = "default.replication.factor";
+
+/** Never more than the registered brokers, and not decided while a new cluster's are still coming. */
+function defaultReplicationFactor(
+  image: MetadataImage,
+  configured: number,
+  { votersCount }: DecideContext,
+): number {
+  const registered = image.brokers.size;
+  const expected = Math.min(configured, votersCount);
+  if (registered < expected) {
+    throw new OttlaError(
+      "BROKER_NOT_AVAILABLE",
+      `${REPLICATION_FACTOR} is ${configured} and only ${registered} of ${votersCount} voters are registered as brokers yet`,
+      { field: "replicationFactor" },
+    );
+  }
+  return Math.min(configured, Math.max(1, registered));
+}
+
 interface Plan {
   readonly partitionsCount: number;
   readonly replicationFactor: number;
@@ -98,10 +118,7 @@ function planPartitions(image: MetadataImage, topic: NewTopic, context: DecideCo
   checkPartitionsCount(partitionsCount);
   const byDefault = topic.replicationFactor === NONE;
   const replicationFactor = byDefault
-    ? Math.min(
-        configNumber("broker", "default.replication.factor", sources),
-        Math.max(1, image.brokers.size),
-      )
+    ? defaultReplicationFactor(image, configNumber("broker", REPLICATION_FACTOR, sources), context)
     : topic.replicationFactor;
   const replicas = placePartitions(image, {
     partitionsCount,

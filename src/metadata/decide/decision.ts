@@ -8,6 +8,8 @@ import type { MetadataRecord } from "../records.ts";
 export interface DecideContext {
   /** Of the active controller: defaults of new topics, and of keys that nobody set since. */
   readonly properties: ReadonlyMap<string, string>;
+  /** Of `controller.quorum.voters`: as many brokers a new cluster expects. */
+  readonly votersCount: number;
   /** 32 random bits, for placement. */
   readonly seed: number;
   /** Fresh ids, at least as many as topics are asked for. */

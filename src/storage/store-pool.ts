@@ -72,14 +72,16 @@ export class StorePool {
     pooled.active = use.active;
     try {
       const store = await pooled.opening;
-      return await this.#pending.watch(work(store));
-    } catch (error) {
-      // Whoever was refused, it is this handle that must not be written to again: after a failed
-      // write LevelDB takes later ones, synced ones too, and has lost them at the next opening.
-      if (toOttlaError(error).code !== "CORRUPT_MESSAGE") {
-        pooled.closing ??= this.#finish(path, pooled);
+      try {
+        return await this.#pending.watch(work(store));
+      } catch (error) {
+        // Whoever was refused, it is this handle that must not be written to again: after a failed
+        // write LevelDB takes later ones, synced ones too, and has lost them at the next opening.
+        if (toOttlaError(error).code !== "CORRUPT_MESSAGE") {
+          pooled.closing ??= this.#finish(path, pooled);
+        }
+        throw error;
       }
-      throw error;
     } finally {
       pooled.usersCount--;
       pooled.lastUsedMs = this.#ports.clock.monotonicMs();

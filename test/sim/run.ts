@@ -1,12 +1,12 @@
 /**
- * `npm run sim -- --seed N | --seeds COUNT [--from N] [--quorum] [--verbose] [--faults a,b] [--faults-ms N]`
+ * `npm run sim -- --seed N | --seeds COUNT [--from N] [--quorum | --log] [--verbose] [--faults a,b] [--faults-ms N]`
  *
- * Runs seeds of the cluster simulation (`--quorum`: of the metadata quorum alone), and prints of
- * each failed one the violated invariant and the last events. Ends with exit code 1 if any failed.
+ * Runs seeds of the cluster simulation (`--quorum`: of the metadata quorum alone, `--log`: of one
+ * partition's log alone), and prints of each failed one the violated invariant and the last events. Ends with exit code 1 if any failed.
  */
 import { parseArgs } from "node:util";
+import { runLogSimulation } from "./log-simulation.ts";
 import { FAULTS, type Fault } from "./nemesis.ts";
-import { startProductionBroker } from "./production-broker.ts";
 import { runQuorumSimulation } from "./quorum-simulation.ts";
 import { runSimulation, type SimulationResult } from "./simulation.ts";
 import type { TimelineLine } from "./world.ts";
@@ -17,12 +17,20 @@ const { values } = parseArgs({
     seeds: { type: "string" },
     from: { type: "string", default: "1" },
     quorum: { type: "boolean", default: false },
+    log: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
     faults: { type: "string" },
     "faults-ms": { type: "string" },
     last: { type: "string", default: "60" },
   },
 });
+
+interface RunOptions {
+  readonly seed: number;
+  readonly faults: readonly Fault[];
+  readonly faultsMs?: number;
+  readonly onNote?: (line: TimelineLine) => void;
+}
 
 function faultsOf(list: string | undefined): readonly Fault[] {
   if (list === undefined) return FAULTS;
@@ -55,6 +63,13 @@ function report(result: SimulationResult, seconds: number): void {
   console.log(`seed ${seed} FAILED: ${failure.message}\n  ${numbers}`);
 }
 
+async function runOne(options: RunOptions): Promise<SimulationResult> {
+  if (values.quorum) return runQuorumSimulation(options);
+  if (values.log) return runLogSimulation(options);
+  const { startProductionBroker: startBroker } = await import("./production-broker.ts");
+  return runSimulation({ ...options, startBroker, verbose: values.verbose });
+}
+
 const from = Number(values.seed ?? values.from);
 const count = values.seed === undefined ? Number(values.seeds ?? 1) : 1;
 const failed: number[] = [];
@@ -66,13 +81,7 @@ for (let seed = from; seed < from + count; seed++) {
     ...(values.verbose ? { onNote: (each: TimelineLine) => console.log(line(each)) } : {}),
   };
   const started = performance.now();
-  const result = values.quorum
-    ? await runQuorumSimulation(options)
-    : await runSimulation({
-        ...options,
-        startBroker: startProductionBroker,
-        verbose: values.verbose,
-      });
+  const result = await runOne(options);
   report(result, (performance.now() - started) / 1000);
   if (result.failure !== undefined) failed.push(seed);
 }

@@ -102,7 +102,8 @@ export class VoterLink {
         settle({ kind: "timeout" });
       });
       this.#pending.set(id, { timer, settle });
-      stream.send({ type: "request", id, name, body, timeoutMs });
+      // What is left of a deadline is a fraction; on the wire it is a whole number.
+      stream.send({ type: "request", id, name, body, timeoutMs: Math.ceil(timeoutMs) });
     });
   }
 

@@ -249,7 +249,15 @@ async function openMetadata(
   const loader = new MetadataLoader({ ports });
   const [dataDirectory] = config.logDirs;
   assert(dataDirectory !== undefined, "log.dirs names at least one directory");
-  const metadataLog = await RaftDriver.open(ports, {
+  const votes = config.voters.some(({ id }) => id === config.nodeId);
+  let metadataLog: RaftDriver | undefined;
+  const log = (): RaftDriver => {
+    assert(metadataLog !== undefined, "the controller acts only once the metadata log is open");
+    return metadataLog;
+  };
+  // Before the log opens: a sole voter leads as soon as it has.
+  const controller = votes ? new Controller({ ports, config, loader, log }) : undefined;
+  metadataLog = await RaftDriver.open(ports, {
     brokerId: config.nodeId,
     dataDirectory,
     voters: config.voters,
@@ -259,10 +267,6 @@ async function openMetadata(
     clusterId: logs.clusterId,
     stateMachine: loader,
   });
-  const votes = config.voters.some(({ id }) => id === config.nodeId);
-  if (!votes) return { loader, metadataLog, controller: undefined };
-  const controller = new Controller(ports, { config, loader, log: metadataLog });
-  loader.setLeadershipListener(controller);
   return { loader, metadataLog, controller };
 }
 

@@ -594,7 +594,8 @@ export class LevelPartitionLog implements PartitionLog {
   #scheduleFlush(): void {
     const { flushMessages, flushMs } = this.#config;
     if (this.#unflushedMessages >= flushMessages) {
-      this.#flushTarget = this.#writtenEnd;
+      // Never lower: somebody may wait for a flush of what is still queued.
+      this.#flushTarget = Math.max(this.#flushTarget, this.#writtenEnd);
       return;
     }
     if (this.#flushTimer !== undefined || flushMs > TIMER_MS_MAX) return;

@@ -395,7 +395,8 @@ class LogLoader {
     raiseEpochStart(fold.epochs, head.logStartOffset, end);
     const changes: StateChange[] = [{ type: "head", replica: key, head }];
     for (const offset of await states.checkpointOffsets(key)) {
-      if (offset > end || this.#emptied) changes.push({ type: "drop-checkpoint", replica: key, offset });
+      if (offset > end || this.#emptied)
+        changes.push({ type: "drop-checkpoint", replica: key, offset });
     }
     const checkpoint: Checkpoint = {
       offset: end,

@@ -15,7 +15,12 @@ import { makeBatch, TOPIC_CONFIG } from "../support/storage.ts";
 const REPLICA: ReplicaName = { topic: "events", topicId: "AAAAAAAAAAAAAAAAAAAAAA", partition: 0 };
 
 type Step =
-  | { readonly do: "append"; readonly batches: number; readonly records: number; readonly bump: boolean }
+  | {
+      readonly do: "append";
+      readonly batches: number;
+      readonly records: number;
+      readonly bump: boolean;
+    }
   | { readonly do: "flush" | "retain" | "clean restart" | "configure" }
   | { readonly do: "read" | "truncate" | "raise" | "find"; readonly at: number }
   | { readonly do: "reset"; readonly by: number }
@@ -37,7 +42,10 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
     weight: 3,
     arbitrary: fc.record({ do: fc.constantFrom("flush" as const, "retain" as const) }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("clean restart" as const, "configure" as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constantFrom("clean restart" as const, "configure" as const) }),
+  },
   {
     weight: 6,
     arbitrary: fc.record({
@@ -48,7 +56,10 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.record({ do: fc.constant("reset" as const), by: fc.integer({ min: -20, max: 50 }) }),
+    arbitrary: fc.record({
+      do: fc.constant("reset" as const),
+      by: fc.integer({ min: -20, max: 50 }),
+    }),
   },
   {
     weight: 3,
@@ -323,8 +334,9 @@ class Life {
 /** Virtual minutes without an end: somebody waits for what never comes. */
 async function inTime(life: Life, step: Promise<void>): Promise<void> {
   const stuck = Promise.race([
-    life.memory.ports.timers.sleep(600_000).then(() => "nothing happens any more"),
     new Promise<string>((resolve) => {
+      // Of the world, not of one life: the step may begin another.
+      life.memory.world.schedule(600_000, "stuck", () => resolve("nothing happens any more"));
       life.memory.node.onFatal = (reason, cause) => resolve(`${reason}: ${String(cause)}`);
     }),
   ]).then((reason) => {
@@ -348,7 +360,7 @@ for (const relaxed of [false, true]) {
             await life.start();
             for (const step of steps) await inTime(life, life.step(step));
             await checkAll(life.log, life.model);
-            await life.logs.close({ cleanShutdownEpoch: 1 });
+            await inTime(life, life.logs.close({ cleanShutdownEpoch: 1 }));
             for await (const findings of verifyDirectory(life.memory.ports, "/data")) {
               expect(findings.defects).toEqual([]);
               expect(findings.logEndOffset).toBe(life.model.end);

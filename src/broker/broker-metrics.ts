@@ -1,6 +1,5 @@
 /** The broker's gauges, read when the meter asks. */
 import type { MetadataImage } from "../metadata/image.ts";
-import { type BrokerId, NONE } from "../model/ids.ts";
 import type { GaugeName } from "../model/metrics.ts";
 import type { Labels } from "../ports/meter.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -11,7 +10,6 @@ import type { ReplicaManager } from "../runtime/replica-manager.ts";
 import type { Logs } from "../storage/log.ts";
 
 export interface BrokerMetricsOptions {
-  readonly self: BrokerId;
   readonly image: () => MetadataImage;
   readonly replicas: ReplicaManager;
   readonly metadataLog: MetadataLog;
@@ -43,21 +41,13 @@ export function registerBrokerMetrics(ports: Ports, options: BrokerMetricsOption
   });
 }
 
-function cluster(set: Set, { self, image: imageOf, metadataLog }: BrokerMetricsOptions): void {
+function cluster(set: Set, { image: imageOf }: BrokerMetricsOptions): void {
   const image = imageOf();
-  let unfenced = 0;
-  for (const broker of image.brokers.values()) if (!broker.fenced) unfenced++;
-  set("kafka_brokers", {}, unfenced);
-  let leaderless = 0;
+  const unfenced = [...image.brokers.values()].filter(({ fenced }) => !fenced);
+  set("kafka_brokers", {}, unfenced.length);
   for (const { name, partitions } of image.topics.values()) {
     set("kafka_topic_partitions", { topic: name }, partitions.length);
-    for (const { leader } of partitions) if (leader === NONE) leaderless++;
   }
-  const active = metadataLog.status().leaderId === self;
-  set("kafka_controller_kafkacontroller_activecontrollercount", {}, active ? 1 : 0);
-  if (!active) return;
-  set("kafka_controller_kafkacontroller_offlinepartitionscount", {}, leaderless);
-  set("kafka_controller_kafkacontroller_fencedbrokercount", {}, image.brokers.size - unfenced);
 }
 
 function quorum(set: Set, { metadataLog }: BrokerMetricsOptions): void {

@@ -74,7 +74,6 @@ export class Broker implements BrokerApi {
     });
     loader.subscribe(() => this.#topics.onMetadata());
     registerBrokerMetrics(ports, {
-      self,
       image,
       replicas,
       metadataLog: machinery.metadataLog,

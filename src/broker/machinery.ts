@@ -105,12 +105,11 @@ export class Machinery {
    */
   static async start(ports: Ports, config: BrokerConfig): Promise<Machinery> {
     const logs = await LevelLogs.open(ports, { brokerId: config.nodeId, logDirs: config.logDirs });
-    let metadataLog: RaftDriver | undefined;
+    let opened: Awaited<ReturnType<typeof openMetadata>> | undefined;
     let machinery: Machinery | undefined;
     try {
       const incarnationId = uuidFrom(ports.random.bytes(16));
-      const opened = await openMetadata(ports, config, logs);
-      metadataLog = opened.metadataLog;
+      opened = await openMetadata(ports, config, logs);
       machinery = new Machinery(ports, { ...opened, config, incarnationId, logs });
       await machinery.#begin();
       return machinery;
@@ -120,7 +119,8 @@ export class Machinery {
         await machinery.replicas.close();
         await machinery.#listener?.close();
       }
-      await metadataLog?.close();
+      opened?.controller?.close();
+      await opened?.metadataLog.close();
       await logs.close({ cleanShutdownEpoch: undefined });
       throw error;
     }
@@ -257,17 +257,22 @@ async function openMetadata(
   };
   // Before the log opens: a sole voter leads as soon as it has.
   const controller = votes ? new Controller({ ports, config, loader, log }) : undefined;
-  metadataLog = await RaftDriver.open(ports, {
-    brokerId: config.nodeId,
-    dataDirectory,
-    voters: config.voters,
-    electionTimeoutMs: config.electionTimeoutMs,
-    reconnectGraceMs: config.sessionReconnectMs,
-    snapshotBytes: config.metadataMaxRecordBytesBetweenSnapshots,
-    clusterId: logs.clusterId,
-    stateMachine: loader,
-  });
-  return { loader, metadataLog, controller };
+  try {
+    metadataLog = await RaftDriver.open(ports, {
+      brokerId: config.nodeId,
+      dataDirectory,
+      voters: config.voters,
+      electionTimeoutMs: config.electionTimeoutMs,
+      reconnectGraceMs: config.sessionReconnectMs,
+      snapshotBytes: config.metadataMaxRecordBytesBetweenSnapshots,
+      clusterId: logs.clusterId,
+      stateMachine: loader,
+    });
+    return { loader, metadataLog, controller };
+  } catch (error) {
+    controller?.close();
+    throw error;
+  }
 }
 
 function internalListener(config: BrokerConfig): PeerAddress {

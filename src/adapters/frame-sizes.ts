@@ -146,6 +146,7 @@ function readZstdFrame(
   }
   reader.skip([0, 1, 2, 4][descriptor & 3] as number);
   const declaredBytes = zstdContentSize(reader, descriptor >> 6, singleSegment);
+  checkSize(declaredBytes ?? 0, maxBytes);
   let sizeBytes = 0;
   for (let last = false; !last; ) {
     const head = littleEndian(reader, 3);

@@ -179,7 +179,8 @@ class LevelEntryIterator implements EntryIterator {
     if (this.#closing !== undefined) {
       throw new OttlaError("CLOSED", `an iterator of ${this.#path} is closed`);
     }
-    const call = this.#next(limit, maxBytes);
+    // One at a time: LevelDB's iterator is busy until it has answered.
+    const call = this.#running.then(() => this.#next(limit, maxBytes));
     this.#running = call.catch(() => undefined);
     return await call;
   }

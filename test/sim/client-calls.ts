@@ -26,6 +26,7 @@ export class ClientCalls {
   readonly #cluster: Cluster;
   readonly #prng: Prng;
   readonly #lostAnswersOneIn: number;
+  readonly #lastArrivalMs = new Map<string, number>();
 
   constructor(options: ClientCallsOptions) {
     this.#cluster = options.cluster;
@@ -37,6 +38,8 @@ export class ClientCalls {
   call<Value>(options: {
     readonly brokerId: number;
     readonly label: string;
+    /** Calls of one stream to one broker arrive in the order in which they were made. */
+    readonly stream?: string;
     readonly timeoutMs: number;
     readonly run: (api: BrokerApi) => Promise<Value>;
     readonly served?: (value: Value) => void;
@@ -58,7 +61,7 @@ export class ClientCalls {
       if (this.#lostAnswersOneIn > 0 && this.#prng.chance(1, this.#lostAnswersOneIn)) return;
       world.schedule(this.#delay(), `${options.label} answered`, () => finish(outcome));
     };
-    world.schedule(this.#delay(), options.label, () => {
+    world.schedule(this.#arrivalDelay(options), options.label, () => {
       const { incarnation } = node;
       const running = this.#cluster.broker(options.brokerId).running;
       if (incarnation === undefined || running === undefined) {
@@ -78,6 +81,16 @@ export class ClientCalls {
         );
       });
     });
+  }
+
+  #arrivalDelay({ stream, brokerId }: { stream?: string; brokerId: number }): number {
+    const delay = this.#delay();
+    if (stream === undefined) return delay;
+    const { nowMs } = this.#cluster.world;
+    const key = `${brokerId} ${stream}`;
+    const atMs = Math.max(nowMs + delay, this.#lastArrivalMs.get(key) ?? 0);
+    this.#lastArrivalMs.set(key, atMs);
+    return atMs - nowMs;
   }
 
   #delay(): number {

@@ -9,6 +9,7 @@ import { partitionKey } from "../../src/model/ids.ts";
 import { lastOffset, recordsSection } from "../../src/record/batch.ts";
 import { decodeRecords } from "../../src/record/records.ts";
 import type { Cluster, SimBroker } from "./cluster.ts";
+import { partitionByKey } from "./run-context.ts";
 import type { Incarnation } from "./sim-node.ts";
 
 export interface SimConsumerOptions {
@@ -107,14 +108,13 @@ export class SimConsumer {
       const { running } = broker;
       if (running === undefined || handle !== this.#handle) return;
       let session: FetchSession;
+      let arrivalMs = 0;
       const sink = (fetched: readonly FetchedOne[]): void => {
-        for (const one of fetched) {
-          for (const invariant of cluster.invariants) {
-            invariant.onServed?.({ node: broker.node.name, key, fetched: one });
-          }
-        }
+        for (const one of fetched) this.#tellServed(broker, incarnation, key, one);
         const answer = fetched.map((one) => ({ ...one, batches: one.batches.map(copyBatch) }));
-        cluster.world.schedule(prng.below(3), `${name} receives`, () => {
+        const { nowMs } = cluster.world;
+        arrivalMs = Math.max(arrivalMs, nowMs + prng.below(3));
+        cluster.world.schedule(arrivalMs - nowMs, `${name} receives`, () => {
           this.#receive(handle, answer);
           incarnation.later(0, "network", `${name} credits`, () => session.credit(CREDIT_BYTES));
         });
@@ -136,6 +136,18 @@ export class SimConsumer {
         maxBytes: 64 * 1024,
       });
     });
+  }
+
+  #tellServed(broker: SimBroker, { life }: Incarnation, key: string, fetched: FetchedOne): void {
+    const { invariants } = this.#options.cluster;
+    const image = broker.running?.api.image();
+    if (fetched.error !== undefined || image === undefined) return;
+    const node = broker.node.name;
+    const { highWatermark } = fetched;
+    const leaderEpoch = partitionByKey(image, key)?.leaderEpoch ?? -1;
+    const shown = { node, life, key, leaderEpoch, highWatermark };
+    for (const invariant of invariants) invariant.onHighWatermark?.(shown);
+    for (const invariant of invariants) invariant.onServed?.({ node, key, fetched });
   }
 
   #receive(handle: number, fetched: readonly FetchedOne[]): void {

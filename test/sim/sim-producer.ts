@@ -34,6 +34,8 @@ interface PendingBatch {
   readonly crc: number;
   readonly values: readonly string[];
   sent: boolean;
+  /** Acknowledged, but one made before it is not: the window moves from its first batch on. */
+  settled: boolean;
   /** Where it was found to lie by an acknowledgement whose answer was lost. */
   acknowledgedAt: number | undefined;
 }
@@ -52,6 +54,7 @@ const REQUEST_TIMEOUT_MS = 1_500;
 const CALL_TIMEOUT_MS = 2_500;
 /** A gap that lasts this many attempts, with nothing else under way, is a loss. */
 const OUT_OF_ORDER_MAX = 200;
+const OUT_OF_ORDER = new Set(["OUT_OF_ORDER_SEQUENCE_NUMBER", "UNKNOWN_PRODUCER_ID"]);
 const EXPECTED = new Set([
   "NOT_LEADER_OR_FOLLOWER",
   "LEADER_NOT_AVAILABLE",
@@ -60,6 +63,7 @@ const EXPECTED = new Set([
   "REQUEST_TIMED_OUT",
   "UNKNOWN_TOPIC_OR_PARTITION",
   "OUT_OF_ORDER_SEQUENCE_NUMBER",
+  "UNKNOWN_PRODUCER_ID",
   "KAFKA_STORAGE_ERROR",
   "REPLICA_NOT_AVAILABLE",
   "SHUTTING_DOWN",
@@ -109,7 +113,10 @@ export class SimProducer {
     const { topic, name } = this.#options;
     return this.#lanes
       .filter(({ pending }) => pending.length > 0)
-      .map(({ partition, pending }) => `${name}: ${pending.length} of ${topic}-${partition} wait`)
+      .map(({ partition, pending, leader }) => {
+        const first = pending[0]?.values[0] ?? "";
+        return `${name}: ${pending.length} of ${topic}-${partition} wait for ${leader}, first ${first}`;
+      })
       .join(", ");
   }
 
@@ -173,7 +180,7 @@ export class SimProducer {
     });
     lane.sequence += recordsCount;
     const { crc } = readBatchHeader(bytes);
-    return { bytes, crc, values, sent: false, acknowledgedAt: undefined };
+    return { bytes, crc, values, sent: false, settled: false, acknowledgedAt: undefined };
   }
 
   #pump(lane: Lane): void {
@@ -181,7 +188,9 @@ export class SimProducer {
       if (lane.pending.some(({ sent }) => sent)) return;
       lane.retrying = false;
     }
-    for (const pending of lane.pending) if (!pending.sent) this.#send(lane, pending);
+    for (const pending of lane.pending) {
+      if (!pending.sent && !pending.settled) this.#send(lane, pending);
+    }
   }
 
   #send(lane: Lane, pending: PendingBatch): void {
@@ -192,6 +201,7 @@ export class SimProducer {
     calls.call({
       brokerId,
       label: "produce",
+      stream: `${this.#options.name} ${lane.partition}`,
       timeoutMs: CALL_TIMEOUT_MS,
       run: (api) =>
         api.produce({
@@ -253,17 +263,17 @@ export class SimProducer {
   }
 
   #acknowledge(lane: Lane, pending: PendingBatch): void {
-    const at = lane.pending.indexOf(pending);
-    if (at < 0) return;
+    if (pending.settled) return;
+    pending.settled = true;
     lane.outOfOrder = 0;
-    lane.pending.splice(at, 1);
+    while (lane.pending[0]?.settled === true) lane.pending.shift();
     this.acknowledged[lane.partition]?.push(...pending.values);
     this.acknowledgedCount += pending.values.length;
   }
 
   #countOutOfOrder(lane: Lane, pending: PendingBatch, code: string): void {
     const alone = lane.pending[0] === pending && !lane.pending.some(({ sent }) => sent);
-    if (code !== "OUT_OF_ORDER_SEQUENCE_NUMBER" || !alone) return;
+    if (!OUT_OF_ORDER.has(code) || !alone) return;
     lane.outOfOrder++;
     if (lane.outOfOrder < OUT_OF_ORDER_MAX) return;
     this.#options.cluster.fail(

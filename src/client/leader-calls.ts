@@ -62,10 +62,13 @@ export async function callLeaders<Item extends TopicPartitionMessage, Result ext
       const timeoutMs = Math.min(leftMs, cluster.options.requestTimeoutMs);
       try {
         const answers = await call.send(connection, items, { ...options, timeoutMs });
+        // Each answer goes to the first item of its partition that has none: several may ask about one.
+        const open = [...items];
         for (const answer of answers) {
-          const item = items.find(
+          const index = open.findIndex(
             ({ partition, topic }) => partition === answer.partition && topic === answer.topic,
           );
+          const [item] = index < 0 ? [] : open.splice(index, 1);
           if (item === undefined) continue;
           if (answer.error === null) results.set(item, answer);
           else {

@@ -49,6 +49,8 @@ interface ReplicaSlot {
   /** Opening, failing over and deleting take turns. */
   readonly serial: Serial;
   log: LevelPartitionLog | undefined;
+  /** Set while the log is not to be trusted, whatever its clean flag says. */
+  suspicion: "tail" | "whole" | undefined;
   failedVerificationsCount: number;
 }
 
@@ -144,6 +146,7 @@ export class LevelLogs implements Logs {
         reports.push(await slot.serial.run(() => this.#verify(slot)));
       } catch (error) {
         // Not known to be lost: `open` tries again, and until it succeeds the replica is offline.
+        slot.suspicion = "tail";
         this.#ports.logger.error("a log could not be verified", {
           replica: slot.key,
           reason: toOttlaError(error).message,
@@ -243,15 +246,19 @@ export class LevelLogs implements Logs {
       }
     });
     await this.#pool.closeAll();
+    const { cleanShutdownEpoch: epoch } = options;
     for (const directory of this.#directories) {
       try {
         await directory.states.flushHighWatermarks();
         await directory.marks.write();
-        const { cleanShutdownEpoch: epoch } = options;
         if (clean && epoch !== undefined) await directory.states.putCleanShutdown(epoch);
-      } finally {
-        await directory.close();
+      } catch (error) {
+        this.#ports.logger.warn("a log directory was not closed in order", {
+          directory: directory.path,
+          reason: toOttlaError(error).message,
+        });
       }
+      await directory.close().catch(() => undefined);
     }
   }
 
@@ -297,6 +304,7 @@ export class LevelLogs implements Logs {
       path,
       serial: new Serial(),
       log: undefined,
+      suspicion: undefined,
       failedVerificationsCount: 0,
     };
     this.#slots.set(key, slot);
@@ -356,19 +364,16 @@ export class LevelLogs implements Logs {
 
   async #openSlot(slot: ReplicaSlot, config: TopicConfig): Promise<PartitionLog> {
     const failed = slot.log;
-    const failure = failed?.failure;
     if (failed !== undefined) {
+      slot.suspicion = failed.isWholeSuspect || slot.suspicion === "whole" ? "whole" : "tail";
       await failed.abandon();
       slot.log = undefined;
-    }
-    if (slot.directory.states.failure !== undefined) await slot.directory.reopenStates();
-    if (failure !== undefined) {
-      const deep = failure.code === "CORRUPT_MESSAGE" || failure.code === "DIRECTORY_DAMAGED";
       // What this life vouched for counts, also where the mark on disk is a second behind.
       const { marks } = slot.directory;
-      marks.set(slot.key, Math.max(marks.get(slot.key), failed?.durableEndOffset ?? 0));
-      await this.#verify(slot, deep ? "whole" : "tail");
+      marks.set(slot.key, Math.max(marks.get(slot.key), failed.durableEndOffset));
     }
+    if (slot.directory.states.failure !== undefined) await slot.directory.reopenStates();
+    if (slot.suspicion !== undefined) await this.#verify(slot, slot.suspicion);
     const result = await loadLog(this.#context(slot), "trust");
     if (result.type === "damaged") {
       await this.#quarantine(slot, result.reason);
@@ -377,12 +382,12 @@ export class LevelLogs implements Logs {
     if (result.lost) this.#lost.set(slot.key, slot.name);
     const log = new LevelPartitionLog(this.#context(slot), result.log, config, this.#shared);
     slot.log = log;
-    slot.failedVerificationsCount = 0;
     return log;
   }
 
   async #verify(slot: ReplicaSlot, mode: LoadMode = "tail"): Promise<LoadReport> {
     const outcome = await this.#tryLoad(slot, mode);
+    slot.suspicion = undefined;
     const { meter } = this.#ports;
     if (outcome.type === "damaged") {
       meter.count("ottla_storage_recoveries_total", { result: "quarantined" }, 1);

@@ -80,6 +80,7 @@ export class LevelPartitionLog implements PartitionLog {
   #durableEndOffset: Offset;
   #savedHighWatermark: Offset;
   #failure: OttlaError | undefined;
+  #wholeSuspect = false;
   #closed = false;
   /** A truncation is under way: nothing is appended, stored reads wait. */
   #cutting = false;
@@ -157,6 +158,11 @@ export class LevelPartitionLog implements PartitionLog {
 
   get failure(): OttlaError | undefined {
     return this.#failure;
+  }
+
+  /** A read failed: every batch is to be verified before the log is believed again. */
+  get isWholeSuspect(): boolean {
+    return this.#wholeSuspect;
   }
 
   get #active(): Segment {
@@ -753,6 +759,8 @@ export class LevelPartitionLog implements PartitionLog {
       this.#assertUsable();
       // Retention took the segment while the read waited for it: not a fault of the disk.
       if (segment.dropped) this.#assertInRange(segment.baseOffset);
+      // A read may fail anywhere, also far below the last checkpoint.
+      this.#wholeSuspect = true;
       this.fail(error);
       throw error;
     }

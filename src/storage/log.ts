@@ -40,7 +40,12 @@ export interface Logs {
   recover(): Promise<RecoveryReport>;
   /** Records that the directories belong to this cluster. Rejects with INCONSISTENT_CLUSTER_ID. */
   adoptCluster(clusterId: ClusterId): Promise<void>;
-  /** Opens the replica's log, creating it (in the least loaded directory) if it is not there. */
+  /**
+   * Opens the replica's log, creating it (in the least loaded directory) if it is not there. One
+   * that a storage error took offline is closed, opened anew and verified; the result is a new
+   * object, without listeners, and `lostReplicas` may have grown. Rejects with the storage error
+   * while the disk does not let it: try again later.
+   */
   open(replica: ReplicaName, config: TopicConfig): Promise<PartitionLog>;
   /** Closes and removes it; offsets and data are gone once settled. */
   delete(replica: TopicPartition): Promise<void>;
@@ -99,7 +104,9 @@ export interface PartitionLog {
 
   /**
    * Takes batches that are placed (offset, epoch), contiguous with `logEndOffset`, and validated.
-   * The bytes belong to the log from now on. Throws KAFKA_STORAGE_ERROR if offline.
+   * The bytes belong to the log from now on. Throws KAFKA_STORAGE_ERROR if offline, CLOSED,
+   * DISK_FULL while free space is below the reserve, THROTTLING_QUOTA_EXCEEDED if more than
+   * LIMITS.appendQueueBytes wait; then nothing of it is taken.
    */
   append(batches: readonly Batch[]): void;
   /**

@@ -253,6 +253,32 @@ describe("storage errors", () => {
     expect(after.logs.lostReplicas).toEqual(LOST);
   });
 
+  test("a read error: back after every batch was verified, quarantined if it lasts", async () => {
+    const { disk } = memory.node;
+    const { logs, log } = await start({ segmentBytes: 1_000 });
+    appendRecords(log, 60);
+    await logs.close({ cleanShutdownEpoch: 3 });
+    memory.restart();
+    const after = await start({ segmentBytes: 1_000 });
+    disk.arm("read-error");
+    await expect(after.log.read(3, END)).rejects.toMatchObject({ code: "KAFKA_STORAGE_ERROR" });
+    const again = await after.logs.open(REPLICA, TOPIC_CONFIG);
+    expect(await readAll(again)).toHaveLength(60);
+    const failing = again.read(3, END);
+    disk.arm("read-error");
+    await expect(failing).rejects.toMatchObject({ code: "KAFKA_STORAGE_ERROR" });
+    for (let tries = 0; tries < 2; tries++) {
+      const reopening = after.logs.open(REPLICA, TOPIC_CONFIG);
+      disk.arm("open-error");
+      await expect(reopening).rejects.toMatchObject({ code: "KAFKA_STORAGE_ERROR" });
+      expect(after.logs.lostReplicas).toEqual([]);
+    }
+    const last = after.logs.open(REPLICA, TOPIC_CONFIG);
+    disk.arm("open-error");
+    expect((await last).logEndOffset).toBe(0);
+    expect(after.logs.lostReplicas).toEqual(LOST);
+  });
+
   test("a full disk refuses, takes nothing half, and goes on when there is room", async () => {
     const { logs, log } = await start();
     appendRecords(log, 10);

@@ -50,6 +50,8 @@ const CLIENT_OPTIONS = {
   "grpc.initial_reconnect_backoff_ms": 50,
   "grpc.min_reconnect_backoff_ms": 50,
   "grpc.max_reconnect_backoff_ms": 200,
+  // A broker that moved to another machine keeps its name only.
+  "grpc.dns_min_time_between_resolutions_ms": 1_000,
   "grpc.use_local_subchannel_pool": 1,
   // Transparent retries keep a copy of every message.
   "grpc.enable_retries": 0,

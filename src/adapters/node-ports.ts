@@ -13,7 +13,7 @@ import { systemRandom } from "./system-random.ts";
 import { systemTimers } from "./system-timers.ts";
 
 export interface NodePortsOptions {
-  /** Stands in every line of the log. */
+  /** Stands in every line of the log, as `nodeId`. */
   readonly brokerId: BrokerId;
   /** Level and destination of the log. Default: "info", standard output. */
   readonly log?: Omit<PinoLoggerOptions, "fields">;
@@ -35,7 +35,7 @@ export const FATAL_EXIT_CODE = 70;
 export function createNodePorts(options: NodePortsOptions): NodePorts {
   // What matters of it comes as an error too, and is logged as one line of JSON.
   setLogVerbosity(logVerbosity.NONE);
-  const logger = PinoLogger.create({ ...options.log, fields: { broker: options.brokerId } });
+  const logger = PinoLogger.create({ ...options.log, fields: { nodeId: options.brokerId } });
   const onFatal = options.onFatal ?? (() => process.exit(FATAL_EXIT_CODE));
   return {
     clock: systemClock,

@@ -22,7 +22,7 @@ describe("the ports of a broker process", () => {
     expect(order).toHaveLength(2);
     expect(JSON.parse(order[0] as string)).toMatchObject({
       level: "error",
-      broker: 4,
+      nodeId: 4,
       reason: "the metadata log cannot be written",
       cause: { message: "EIO" },
     });

@@ -17,7 +17,7 @@ import {
 import { minIsrOf } from "../../src/metadata/image-configs.ts";
 import { checkImage, checkStep } from "../../src/metadata/invariants.ts";
 import type { MetadataRecord, PartitionState } from "../../src/metadata/records.ts";
-import { type BrokerId, partitionKey, type TopicPartition } from "../../src/model/ids.ts";
+import { type BrokerId, NONE, partitionKey, type TopicPartition } from "../../src/model/ids.ts";
 
 /**
  * What the decisions are for: who has every record that was ever committed. While an ISR is large
@@ -66,6 +66,16 @@ class CommittedRecords {
         const commits = state.isr.length >= minIsrOf(after, topic.name, state.replicas.length);
         this.#holders.set(key, commits ? new Set(state.isr) : holders);
       });
+    }
+  }
+}
+
+/** No partition waits for a leader while a broker that may be it is alive. */
+function expectLeaders(image: MetadataImage): void {
+  for (const { name, partitions } of image.topics.values()) {
+    for (const { leader, elr } of partitions) {
+      const able = elr.find((id) => image.brokers.get(id)?.fenced === false);
+      if (leader === NONE && able !== undefined) throw new Error(`${name}: ${able} could lead`);
     }
   }
 }
@@ -126,6 +136,7 @@ export class MetadataCluster {
       if (!open) expectNone(checkImage(this.image));
     });
     this.#committed.checkAll(this.image);
+    expectLeaders(this.image);
   }
 
   run<Reply>(decide: (image: MetadataImage, context: DecideContext) => Decision<Reply>): Reply {

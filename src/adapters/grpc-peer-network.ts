@@ -13,6 +13,7 @@ import {
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
+import { cutOff } from "../grpc/cut-off.ts";
 import { closeServer, formatAddress, listenOn } from "../grpc/listener.ts";
 import { LIMITS } from "../model/limits.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -207,9 +208,11 @@ class GrpcPeerStream<Out> implements PeerStream<Out, unknown> {
   #finish(): void {
     const call = this.#call;
     call.end();
-    if (!("cancel" in call)) return;
-    const cut = setTimeout(() => call.cancel(), CLOSE_GRACE_MS);
+    const cut = setTimeout(() => {
+      if ("cancel" in call) call.cancel();
+      else cutOff(call);
+    }, CLOSE_GRACE_MS);
     cut.unref();
-    call.once("status", () => clearTimeout(cut));
+    call.once("cancel" in call ? "status" : "close", () => clearTimeout(cut));
   }
 }

@@ -4,6 +4,7 @@
  * taken everything that was queued; a client that reads nothing is therefore cut off below it.
  */
 import type { ServerDuplexStream } from "@grpc/grpc-js";
+import { cutOff } from "../../grpc/cut-off.ts";
 import { OttlaError } from "../../model/errors.ts";
 import { LIMITS } from "../../model/limits.ts";
 import type { Timer } from "../../ports/clock.ts";
@@ -139,16 +140,3 @@ export class BidiStream<Request> {
 function closed(): OttlaError {
   return new OttlaError("CLOSED", "the client's stream has ended");
 }
-
-/** RST_STREAM: all that grpc-js offers waits until the client has read what is queued. */
-function cutOff(call: Call): void {
-  const { stream } = (call as unknown as { readonly call: { readonly stream: Resettable } }).call;
-  stream.close(NGHTTP2_ENHANCE_YOUR_CALM);
-  call.destroy();
-}
-
-interface Resettable {
-  close(code: number): void;
-}
-
-const NGHTTP2_ENHANCE_YOUR_CALM = 11;

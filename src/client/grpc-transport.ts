@@ -1,5 +1,4 @@
 /** The transport over gRPC: one channel for each broker, all calls and streams on it. */
-import { Buffer } from "node:buffer";
 import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { ottla } from "../gen/ottla.js";
 import { isErrorCode, OttlaError } from "../model/errors.ts";
@@ -60,7 +59,9 @@ function serializer(codec: Codec): (message: object) => Buffer {
 }
 
 function deserializer<Message>(codec: Codec): (bytes: Buffer) => Message {
-  return (bytes) => codec.decode(bytes) as Message;
+  // A plain Uint8Array: the `slice` of a Buffer shares memory where everybody expects a copy.
+  return ({ buffer, byteLength, byteOffset }) =>
+    codec.decode(new Uint8Array(buffer, byteOffset, byteLength)) as Message;
 }
 
 const NO_METADATA = new Metadata();

@@ -18,11 +18,13 @@ import type { LeaderEpochs } from "../replica/leader-epochs.ts";
 import type { ProducerStates } from "../replica/producer-states.ts";
 import { AppendQueue, type QueuedBatch } from "./append-queue.ts";
 import { type Checkpoint, emptySegmentSummary } from "./checkpoint.ts";
+import { CheckpointSchedule } from "./checkpoint-schedule.ts";
 import type { CommitPacer } from "./commit-pacer.ts";
+import { FlushWaiters } from "./flush-waiters.ts";
 import type { PartitionLog, ReadLimits, TimestampedOffset } from "./log.ts";
 import type { LogContext } from "./log-context.ts";
 import { type LoadedLog, loadLog, raiseEpochStart, removeDirectory } from "./log-loading.ts";
-import type { ReplicaHead, StateChange } from "./replica-states.ts";
+import type { ReplicaHead } from "./replica-states.ts";
 import { expiredCount } from "./retention.ts";
 import { barrier, Segment, timeIndexEntry } from "./segment.ts";
 import { batchKey } from "./segment-keys.ts";
@@ -34,9 +36,6 @@ import { TimeLookup } from "./time-lookup.ts";
 
 /** Largest single write; a LevelDB batch is copied whole, so that a larger one only costs memory. */
 const WRITE_BYTES = 2 * 1024 * 1024;
-/** Recovery and truncation read at most about this much after a checkpoint. */
-const CHECKPOINT_INTERVAL_BYTES = 16 * 1024 * 1024;
-const CHECKPOINTS_COUNT = 8;
 /** A log that nobody appended to for this long is marked clean and its cache is given back. */
 const IDLE_MS = 60_000;
 const TIMER_MS_MAX = 0x7fff_ffff;
@@ -44,12 +43,6 @@ const TIMER_MS_MAX = 0x7fff_ffff;
 export interface SharedResources {
   readonly tailBudget: TailBudget;
   readonly pacer: CommitPacer;
-}
-
-interface FlushWaiter {
-  readonly target: Offset;
-  readonly resolve: () => void;
-  readonly reject: (error: OttlaError) => void;
 }
 
 export class LevelPartitionLog implements PartitionLog {
@@ -66,13 +59,13 @@ export class LevelPartitionLog implements PartitionLog {
   readonly #times: TimeLookup;
   readonly #queue = new AppendQueue();
   readonly #serial = new Serial();
+  readonly #flushWaiters = new FlushWaiters();
   /** Directory removals and checkpoint writes that nobody waits for; `close` does. */
   readonly #background = new Set<Promise<void>>();
   #config: TopicConfig;
   #segments: Segment[];
   #head: ReplicaHead;
-  #checkpointOffsets: Offset[];
-  #checkpointedBytes = 0;
+  #checkpoints: CheckpointSchedule;
   #sizeBytes: number;
   #logEndOffset: Offset;
   #writtenEnd: Offset;
@@ -87,7 +80,6 @@ export class LevelPartitionLog implements PartitionLog {
   /** Settles when the writer has nothing left to do; undefined while it rests. */
   #draining: Promise<void> | undefined;
   #flushTarget: Offset = 0;
-  #flushWaiters: FlushWaiter[] = [];
   #flushTimer: Timer | undefined;
   #unflushedMessages = 0;
   #lastAppendMs: number;
@@ -115,8 +107,7 @@ export class LevelPartitionLog implements PartitionLog {
     this.#config = config;
     this.#segments = [...loaded.segments];
     this.#head = loaded.head;
-    this.#checkpointOffsets = [...loaded.checkpointOffsets];
-    this.#checkpointedBytes = this.#active.sizeBytes;
+    this.#checkpoints = this.#scheduleOf(loaded);
     this.#sizeBytes = sizeOf(loaded.segments);
     this.#logEndOffset = loaded.logEndOffset;
     this.#writtenEnd = loaded.logEndOffset;
@@ -287,9 +278,7 @@ export class LevelPartitionLog implements PartitionLog {
     this.#assertUsable();
     const target = this.#logEndOffset;
     if (this.#flushedEnd >= target) return;
-    const flushed = new Promise<void>((resolve, reject) => {
-      this.#flushWaiters.push({ target, resolve, reject });
-    });
+    const flushed = this.#flushWaiters.until(target);
     this.#requestFlush();
     await flushed;
   }
@@ -319,7 +308,9 @@ export class LevelPartitionLog implements PartitionLog {
     this.#flushTimer?.cancel();
     this.#queue.clear();
     this.#cache.clear();
-    this.#rejectWaiters(new OttlaError("CLOSED", `${this.#context.key}: the log was closed`));
+    this.#flushWaiters.rejectAll(
+      new OttlaError("CLOSED", `${this.#context.key}: the log was closed`),
+    );
     await this.#draining;
     await this.#serial.run(() => Promise.resolve());
     await Promise.all(this.#background);
@@ -343,7 +334,7 @@ export class LevelPartitionLog implements PartitionLog {
     });
     // A store that failed says nothing reliable any more; it is opened and verified anew.
     for (const { path } of this.#segments) void pool.close(path);
-    this.#rejectWaiters(this.#offline());
+    this.#flushWaiters.rejectAll(this.#offline());
     this.onFailure(error);
   }
 
@@ -393,8 +384,8 @@ export class LevelPartitionLog implements PartitionLog {
     const room = this.#config.segmentBytes - this.#active.sizeBytes;
     if (!this.#active.isEmpty && bytes.length > room) this.#roll();
     const active = this.#active;
-    if (active.sizeBytes - this.#checkpointedBytes >= CHECKPOINT_INTERVAL_BYTES) {
-      this.#checkpointedBytes = active.sizeBytes;
+    if (this.#checkpoints.isDue(active)) {
+      this.#checkpoints.taken(active);
       this.#queue.push({ type: "checkpoint", checkpoint: this.#checkpoint() });
     }
     this.epochs.assign(header.leaderEpoch, header.baseOffset);
@@ -411,7 +402,7 @@ export class LevelPartitionLog implements PartitionLog {
     const old = this.#active;
     const summary = emptySegmentSummary(this.#logEndOffset);
     this.#segments.push(new Segment(this.#context.path, summary, false));
-    this.#checkpointedBytes = 0;
+    this.#checkpoints.taken(this.#active);
     this.#queue.push({ type: "seal", segment: old, checkpoint: this.#checkpoint() });
   }
 
@@ -425,18 +416,8 @@ export class LevelPartitionLog implements PartitionLog {
     };
   }
 
-  /** What stores a checkpoint and drops those that it makes superfluous. */
-  #storing(checkpoint: Checkpoint): StateChange[] {
-    const { key } = this.#context;
-    const changes: StateChange[] = [{ type: "checkpoint", replica: key, checkpoint }];
-    if (this.#checkpointOffsets.at(-1) !== checkpoint.offset) {
-      this.#checkpointOffsets.push(checkpoint.offset);
-    }
-    while (this.#checkpointOffsets.length > CHECKPOINTS_COUNT) {
-      const offset = this.#checkpointOffsets.shift() as Offset;
-      changes.push({ type: "drop-checkpoint", replica: key, offset });
-    }
-    return changes;
+  #scheduleOf({ checkpointOffsets }: LoadedLog): CheckpointSchedule {
+    return new CheckpointSchedule(this.#context.key, checkpointOffsets, this.#active);
   }
 
   #kick(): void {
@@ -477,7 +458,7 @@ export class LevelPartitionLog implements PartitionLog {
     if (next.type === "checkpoint") {
       this.#queue.shift();
       const { states } = this.#context.directory;
-      this.#inBackground(states.commit(this.#storing(next.checkpoint)));
+      this.#inBackground(states.commit(this.#checkpoints.storing(next.checkpoint)));
       return;
     }
     if (next.type === "seal") {
@@ -553,7 +534,7 @@ export class LevelPartitionLog implements PartitionLog {
     const summary = segment.summary();
     await states.commit([
       { type: "segment", replica: this.#context.key, segment: summary },
-      ...this.#storing(checkpoint),
+      ...this.#checkpoints.storing(checkpoint),
     ]);
     segment.sealed = true;
   }
@@ -576,7 +557,7 @@ export class LevelPartitionLog implements PartitionLog {
       this.#durableEndOffset = durableEnd;
       this.#tellDurable();
     }
-    if (synced) this.#resolveWaiters();
+    if (synced) this.#flushWaiters.flushedUpTo(this.#flushedEnd);
   }
 
   #tellDurable(): void {
@@ -617,19 +598,6 @@ export class LevelPartitionLog implements PartitionLog {
     if (this.#flushTarget > this.#flushedEnd) this.#kick();
   }
 
-  #resolveWaiters(): void {
-    if (this.#flushWaiters.length === 0) return;
-    const waiting = this.#flushWaiters;
-    this.#flushWaiters = waiting.filter(({ target }) => target > this.#flushedEnd);
-    for (const { target, resolve } of waiting) if (target <= this.#flushedEnd) resolve();
-  }
-
-  #rejectWaiters(error: OttlaError): void {
-    const waiting = this.#flushWaiters;
-    this.#flushWaiters = [];
-    for (const { reject } of waiting) reject(error);
-  }
-
   /**
    * The first write after a clean stop: the clean flag goes first, durably. And the store must
    * still end where the flag says; appending above a hole would hide it.
@@ -660,9 +628,9 @@ export class LevelPartitionLog implements PartitionLog {
     if (!this.#queue.isEmpty || this.#flushedEnd !== this.#logEndOffset) return;
     const { directory, key } = this.#context;
     const head: ReplicaHead = { ...this.#head, cleanEnd: this.#logEndOffset };
-    const changes = this.#storing(this.#checkpoint());
+    const changes = this.#checkpoints.storing(this.#checkpoint());
     this.#head = head;
-    this.#checkpointedBytes = this.#active.sizeBytes;
+    this.#checkpoints.taken(this.#active);
     await directory.states.commit([...changes, { type: "head", replica: key, head }]);
   }
 
@@ -716,8 +684,7 @@ export class LevelPartitionLog implements PartitionLog {
   #adopt(loaded: LoadedLog): void {
     this.#head = loaded.head;
     this.#segments = [...loaded.segments];
-    this.#checkpointOffsets = [...loaded.checkpointOffsets];
-    this.#checkpointedBytes = this.#active.sizeBytes;
+    this.#checkpoints = this.#scheduleOf(loaded);
     this.#sizeBytes = sizeOf(loaded.segments);
     this.epochs.clear();
     for (const { epoch, startOffset } of loaded.epochs.starts) {

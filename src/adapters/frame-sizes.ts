@@ -21,7 +21,7 @@ export function checkSize(bytes: number, maxBytes: number): void {
 }
 
 /** The uncompressed length that a raw Snappy block begins with. */
-export function snappyBlockSize(block: Uint8Array): number {
+function snappyBlockSize(block: Uint8Array): number {
   let size = 0;
   for (let index = 0; index < 5; index++) {
     const byte = block[index];
@@ -178,7 +178,7 @@ function littleEndian(reader: Reader, size: number): number {
 }
 
 const XERIAL_MAGIC = [0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00];
-export const XERIAL_HEAD_BYTES = 16;
+const XERIAL_HEAD_BYTES = 16;
 /** Magic, version 1, compatible with version 1: what the Java client writes. */
 export const XERIAL_HEAD = new Uint8Array([...XERIAL_MAGIC, 0, 0, 0, 1, 0, 0, 0, 1]);
 

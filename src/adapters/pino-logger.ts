@@ -7,8 +7,7 @@ import {
 } from "pino";
 import type { LogFields, Logger } from "../ports/logger.ts";
 
-export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+type LogLevel = "debug" | "info" | "warn" | "error";
 
 export interface PinoLoggerOptions {
   /** Lines below it are dropped. Default "info". */

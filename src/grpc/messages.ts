@@ -9,7 +9,7 @@ export interface MessageType<Message> {
 }
 
 /** As grpc-js wants it, without a copy. */
-export function asBuffer(bytes: Uint8Array): Buffer {
+function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 

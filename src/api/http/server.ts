@@ -17,7 +17,7 @@ const CLOSE_GRACE_MS = 1_000;
 const TEXT = "text/plain; charset=utf-8";
 
 /** Metrics in a text format of its own. */
-export interface MetricsSource {
+interface MetricsSource {
   readonly contentType: string;
   scrape(): Promise<string>;
 }

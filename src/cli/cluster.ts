@@ -53,7 +53,8 @@ async function print(cluster: ClusterDescription): Promise<void> {
   await writeLine(
     `ClusterId: ${cluster.clusterId}  Controller: ${controller}  MetadataVersion: ${cluster.metadataVersion}`,
   );
-  const brokers = cluster.brokers.map((broker) => [
+  const byId = [...cluster.brokers].sort((left, right) => left.id - right.id);
+  const brokers = byId.map((broker) => [
     broker.id,
     broker.endpoints.map(({ name, host, port }) => `${name}://${host}:${port}`).join(" "),
     broker.rack,

@@ -145,5 +145,7 @@ Ctrl-C stops the cluster.
 function commandName(): string {
   const script = process.argv[1] ?? "ottla";
   const name = basename(script);
-  return name === "ottla" ? name : `node ${relative(process.cwd(), script)}`;
+  if (name === "ottla") return name;
+  const near = relative(process.cwd(), script);
+  return `node ${near.startsWith("..") ? script : near}`;
 }

@@ -51,13 +51,22 @@ const FRAME_ROOM_LEAST_BYTES = LIMITS.replicationFrameBytes / 4;
 const CATCH_UP_READS_COUNT = 2;
 const QUIET_NEWS_MS = 20;
 
+interface ParkedStart {
+  readonly start: FetchStart;
+  /**
+   * What the follower said of its disk meanwhile. It says so with the start and then only when more
+   * is durable: without new records a report that is lost would hold the high watermark for ever.
+   */
+  progress: FetchProgress | undefined;
+}
+
 export class FollowerStream implements FeedOwner {
   readonly ports: Ports;
   readonly #options: FollowerStreamOptions;
   readonly #stream: PeerStream<ReplicationDown, ReplicationUp>;
   readonly #feeds = new Map<number, PartitionFeed>();
   /** Starts in an epoch that this broker has not reached, by partition. */
-  readonly #parked = new Map<string, FetchStart>();
+  readonly #parked = new Map<string, ParkedStart>();
   /** Have something to send, in turn. */
   readonly #ready = new Set<PartitionFeed>();
   /** Have data, but there is no credit. */
@@ -109,10 +118,14 @@ export class FollowerStream implements FeedOwner {
   }
 
   onLeaderStarted(key: string): void {
-    const start = this.#parked.get(key);
-    if (start === undefined) return;
+    const parked = this.#parked.get(key);
+    if (parked === undefined) return;
     this.#parked.delete(key);
-    this.#start(start);
+    this.#start(parked.start);
+    // Parked again: this broker is still behind the follower's epoch.
+    const again = this.#parked.get(key);
+    if (again !== undefined) again.progress = parked.progress;
+    else if (parked.progress !== undefined) this.#progress(parked.progress);
   }
 
   close(): void {
@@ -210,7 +223,7 @@ export class FollowerStream implements FeedOwner {
     }
     // The follower's metadata is ahead, or the leader here has yet to begin: judged when it does.
     if (leader === undefined || leader.leaderEpoch !== start.leaderEpoch) {
-      this.#parked.set(key, start);
+      this.#parked.set(key, { start, progress: undefined });
       return;
     }
     if (!isReplica(this.#brokerId)) {
@@ -263,14 +276,19 @@ export class FollowerStream implements FeedOwner {
   #stop(handle: number): void {
     const feed = this.#feeds.get(handle);
     if (feed !== undefined) this.#drop(feed);
-    for (const [key, start] of this.#parked) {
+    for (const [key, { start }] of this.#parked) {
       if (start.handle === handle) this.#parked.delete(key);
     }
   }
 
   #progress(progress: FetchProgress): void {
     const feed = this.#feeds.get(progress.handle);
-    if (feed === undefined) return;
+    if (feed === undefined) {
+      for (const parked of this.#parked.values()) {
+        if (parked.start.handle === progress.handle) parked.progress = progress;
+      }
+      return;
+    }
     if (progress.receivedEnd > feed.nextOffset) {
       this.refuse(feed, feed.refusal("INVALID_REQUEST"));
       return;

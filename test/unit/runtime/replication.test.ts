@@ -33,6 +33,22 @@ describe("a leader and its followers", () => {
     }
   });
 
+  // The follower learns of the new leader before the leader does, says once what its disk holds, and
+  // has nothing to add while no record comes: what it said must not be lost with the start that waits.
+  test("a new leader counts what a follower told it before it began", async () => {
+    await cluster.begin(image([partition()]));
+    cluster.append(1, "a");
+    await cluster.until(
+      () => cluster.log(2).durableEndOffset === 1 && cluster.log(3).durableEndOffset === 1,
+    );
+    expect(cluster.member(2).manager.get("topic-id", 0)?.highWatermark).toBe(0);
+    const moved = image([partition({ leader: 2, isr: [2, 3], leaderEpoch: 2, partitionEpoch: 2 })]);
+    cluster.publish(moved, 3);
+    await cluster.run(200);
+    cluster.publish(moved, 2);
+    await cluster.until(() => cluster.leader(2)?.highWatermark === 1);
+  });
+
   test("the high watermark waits for each ISR member's disk, not for what it received", async () => {
     await cluster.begin(image([partition()]));
     cluster.log(3).autoSync = false;
@@ -145,6 +161,15 @@ describe("leader epochs", () => {
     cluster.publish(next, 2);
     cluster.append(2, "a");
     await cluster.until(() => cluster.leader(2)?.highWatermark === 1, 100);
+  });
+
+  test("a follower that waited for its leader joins the ISR though nothing is appended", async () => {
+    await cluster.begin(image([partition({ isr: [1, 2] })]));
+    const next = { leader: 2, leaderEpoch: 2, partitionEpoch: 2, isr: [2] };
+    cluster.publish(image([partition(next)]), 1, 3);
+    await cluster.run(500);
+    cluster.publish(image([partition(next)]), 2);
+    await cluster.until(() => cluster.proposals.length > 0, 1_000);
   });
 
   test("what waits for an acknowledgement is told when the leader falls", async () => {

@@ -189,9 +189,10 @@ class Run {
           (broker?.node.disk.faultsCount ?? 0) > 0 && EXPLAINED_BY_DISK.test(message);
         this.#world.note(text);
         if (!explained) cluster.fail("nothing is logged as an error without a cause", text);
-      } else if (this.#options.verbose === true && level !== "debug")
+      } else if (level === "warn") this.#world.note(text);
+      else if (level === "info" && this.#options.verbose === true) {
         this.#world.onNote({ atMs: this.#world.nowMs, text });
-      else if (level === "warn") this.#world.note(text);
+      }
     };
   }
 

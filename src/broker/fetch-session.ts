@@ -169,9 +169,14 @@ export class OpenFetch implements FetchSession {
     }
   }
 
-  /** A handle that was stopped meanwhile hears nothing more; one that was refused has ended. */
+  /**
+   * A handle that was stopped meanwhile hears nothing more; one that was refused has ended. What is
+   * dropped here the client never sees, so it could not give the credit back itself.
+   */
   #stillWanted(one: FetchedOne): boolean {
-    return one.error !== undefined || this.#readers.has(one.handle);
+    if (one.error !== undefined || this.#readers.has(one.handle)) return true;
+    for (const { bytes } of one.batches) this.#creditBytes += bytes.length;
+    return false;
   }
 
   /** One response: what is refused, and about a megabyte of data. Never rejects. */

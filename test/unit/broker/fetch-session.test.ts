@@ -125,6 +125,28 @@ describe("an open fetch", () => {
   });
 });
 
+describe("credit", () => {
+  test("comes back for what was read ahead and dropped, because its handle was stopped", async () => {
+    for (let index = 0; index < 3; index++) await desk.produce(desk.batch("x".repeat(10_000)));
+    let release = () => undefined as void;
+    const taken = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const slow = desk.openFetch((responses) => {
+      fetched.push(...responses);
+      return taken;
+    });
+    slow.start(start(1, { maxBytes: 1 }));
+    slow.credit(25_000);
+    await desk.cluster.until(() => offsets(1).length === 1);
+    slow.stop(1);
+    slow.start(start(2, { offset: 2, maxBytes: 1 }));
+    release();
+    await desk.cluster.until(() => offsets(2).length === 1);
+    expect(offsets(1)).toEqual([0]);
+  });
+});
+
 describe("a fetch that cannot be served", () => {
   test("out of range", async () => {
     await desk.produce(desk.batch("a"));

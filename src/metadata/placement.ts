@@ -64,8 +64,8 @@ function placeOne(
         : [
             racks.has(candidate.rack) ? 1 : 0,
             candidate.live ? 0 : 1,
-            candidate.replicasCount,
             chosen.length === 1 ? (candidate.secondsBehind.get(leader.id) ?? 0) : 0,
+            candidate.replicasCount,
           ];
     let best: Candidate | undefined;
     let bestCost: readonly number[] = [];

@@ -317,8 +317,10 @@ describe("fencing", () => {
     memory.node.pause();
     await memory.world.runFor(5_000);
     memory.node.resume();
+    await memory.world.runFor(10);
     await run(1_000, ...brokers);
     expect(brokers.map(({ id }) => fenced(id))).toEqual([false, false, false]);
+    expect(partition().leaderEpoch).toBe(0);
   });
 
   it("by a new controller goes by what it heard itself", async () => {

@@ -49,6 +49,8 @@ const REPEATABLE: ReadonlySet<ControllerRequestName> = new Set<ControllerRequest
 
 /** A first registration waits this many session timeouts for an earlier life to be given up. */
 const DUPLICATE_GRACE_SESSIONS = 3;
+/** Without a controller for so many session timeouts a stopping broker waits for none any more. */
+const CONTROLLER_ABSENT_SESSIONS = 2;
 /** What a timer can hold. */
 const TIMEOUT_LONGEST_MS = 0x7fff_ffff;
 
@@ -140,21 +142,30 @@ export class ControllerSession {
 
   /**
    * Begins the controlled shutdown: heartbeats ask for it until the controller has moved this
-   * broker's leaders away. True once it agreed, false if `timeoutMs` passed first.
+   * broker's leaders away. True once it agreed; false if `timeoutMs` passed first, or if there was
+   * no active controller for so long that none will come: the last brokers of a cluster that is
+   * stopped one by one have nobody to ask.
    */
   requestShutdown(timeoutMs: number): Promise<boolean> {
     this.#wantShutdown = true;
     if (this.#brokerEpoch === NONE) return Promise.resolve(false);
+    const { heartbeatIntervalMs, sessionTimeoutMs } = this.#options;
+    const { clock, timers } = this.#ports;
     return new Promise((resolve) => {
-      const timer = this.#ports.timers.after(timeoutMs, () => {
-        this.#onMayShutDown = undefined;
-        resolve(false);
-      });
-      this.#onMayShutDown = () => {
+      let lastActiveMs = clock.monotonicMs();
+      const deadlineMs = lastActiveMs + timeoutMs;
+      const end = (moved: boolean): void => {
         this.#onMayShutDown = undefined;
         timer.cancel();
-        resolve(true);
+        resolve(moved);
       };
+      const timer = timers.every(heartbeatIntervalMs, () => {
+        const nowMs = clock.monotonicMs();
+        if (this.#active() !== undefined) lastActiveMs = nowMs;
+        const alone = nowMs - lastActiveMs >= CONTROLLER_ABSENT_SESSIONS * sessionTimeoutMs;
+        if (alone || nowMs >= deadlineMs) end(false);
+      });
+      this.#onMayShutDown = () => end(true);
       this.sendHeartbeats();
     });
   }

@@ -294,4 +294,22 @@ describe("controlled shutdown", () => {
     await registered();
     await expect(broker.world.settle(session.requestShutdown(1_000))).resolves.toBe(false);
   });
+
+  test("is given up where there has been no controller for two session timeouts", async () => {
+    await registered();
+    let moved: boolean | undefined;
+    void session.requestShutdown(600_000).then((outcome) => {
+      moved = outcome;
+    });
+    await broker.world.runFor(10_000);
+    expect(moved).toBeUndefined();
+    for (const one of voters) {
+      one.active = false;
+      one.sendStatus();
+    }
+    await broker.world.runFor(3_000);
+    expect(moved).toBeUndefined();
+    await broker.world.runFor(2_000);
+    expect(moved).toBe(false);
+  });
 });

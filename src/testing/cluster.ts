@@ -36,12 +36,12 @@ export interface StopOptions {
    * false for a temporary directory, which nobody will read again, true for a given one.
    */
   readonly graceful?: boolean;
-  /** Default 20,000 ms. */
+  /** Default 45,000 ms. */
   readonly timeoutMs?: number;
 }
 
 const START_TIMEOUT_MS = 30_000;
-const STOP_TIMEOUT_MS = 20_000;
+const STOP_TIMEOUT_MS = 45_000;
 /** Somebody else may take a free port before the broker does: other ports are tried. */
 const START_TRIES = 4;
 const LOG_TAIL_LINES = 40;

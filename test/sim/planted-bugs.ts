@@ -5,6 +5,7 @@
 import type { SlotFile } from "../../src/ports/files.ts";
 import type { KeyValueStore, KeyValueStores } from "../../src/ports/key-value-store.ts";
 import type { Ports } from "../../src/ports/ports.ts";
+import type { ReplicationUp } from "../../src/replica/messages.ts";
 import type { StartBroker } from "./cluster.ts";
 
 export type PlantedBug = (ports: Ports) => Ports;
@@ -20,15 +21,27 @@ export const acknowledgeBeforeDurable: PlantedBug = (ports) =>
     })),
   );
 
-/** A batch in a few is dropped on its way to the disk, and nobody is told. */
-export const loseWrites: PlantedBug = (ports) =>
-  withStores(ports, (store) => ({
-    write: async (operations, options) => {
-      const isBatch = operations.some(({ key }) => key.length === 8);
-      if (isBatch && ports.random.below(200) === 0) return;
-      await store.write(operations, options);
+/** A follower reports as fsynced what has only arrived. */
+export const reportReceivedAsDurable: PlantedBug = (ports) => ({
+  ...ports,
+  network: {
+    listen: (address, handlers) => ports.network.listen(address, handlers),
+    open: (to, channel) => {
+      const stream = ports.network.open(to, channel);
+      const send = stream.send.bind(stream);
+      stream.send = (message) => {
+        const up = message as ReplicationUp;
+        if (channel !== "replication" || up.type !== "progress") return send(message);
+        const partitions = up.partitions.map((progress) => ({
+          ...progress,
+          durableEnd: progress.receivedEnd,
+        }));
+        return send({ ...up, partitions } as typeof message);
+      };
+      return stream;
     },
-  }));
+  },
+});
 
 export function withBug(start: StartBroker, bug: PlantedBug): StartBroker {
   return (ports, config) => start(bug(ports), config);

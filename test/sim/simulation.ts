@@ -39,6 +39,16 @@ export interface SimulationResult {
   readonly timeline: readonly TimelineLine[];
 }
 
+const TOLD_MESSAGES = new Set([
+  "start",
+  "stop",
+  "refuse",
+  "request",
+  "reply",
+  "vote-request",
+  "vote-response",
+  "timeout-now",
+]);
 const TOPIC = "orders";
 const FORM_MS = 30_000;
 const HEAL_MS = 90_000;
@@ -118,6 +128,7 @@ class Run {
     const invariants = allInvariants(cluster);
     cluster.watch([...invariants, highWatermarkTap(invariants)]);
     this.#watchLogs();
+    if (options.verbose === true) this.#tellMessages();
     const prng = world.prng.fork("workload");
     const { lostAnswersOneIn, partitionsCount } = drawn;
     this.#calls = new ClientCalls({ cluster, prng: prng.fork("calls"), lostAnswersOneIn });
@@ -177,6 +188,16 @@ class Run {
       failure: failure && { invariant: failure.invariant, message: failure.message },
       timeline: world.timeline,
     };
+  }
+
+  /** The messages that begin and end things; what flows all the time is left out. */
+  #tellMessages(): void {
+    this.#cluster.network.onSend.push(({ from, to, channel, message }) => {
+      const { type } = message as { readonly type: string };
+      if (!TOLD_MESSAGES.has(type)) return;
+      const text = `${from.node.name} -> ${to} ${channel} ${JSON.stringify(message)}`;
+      this.#world.onNote({ atMs: this.#world.nowMs, text });
+    });
   }
 
   #watchLogs(): void {

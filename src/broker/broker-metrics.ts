@@ -80,12 +80,11 @@ function local(set: Set, replicas: ReplicaManager): void {
     if (led(set, host, leader)) underReplicated++;
     if (leader.underMinIsr) underMinIsr++;
   }
-  const prefix = "kafka_server_replicamanager_";
-  set(`${prefix}leadercount`, {}, leaders);
-  set(`${prefix}partitioncount`, {}, partitions);
-  set(`${prefix}underreplicatedpartitions`, {}, underReplicated);
-  set(`${prefix}underminisrpartitioncount`, {}, underMinIsr);
-  set(`${prefix}offlinereplicacount`, {}, offline);
+  set("kafka_server_replicamanager_leadercount", {}, leaders);
+  set("kafka_server_replicamanager_partitioncount", {}, partitions);
+  set("kafka_server_replicamanager_underreplicatedpartitions", {}, underReplicated);
+  set("kafka_server_replicamanager_underminisrpartitioncount", {}, underMinIsr);
+  set("kafka_server_replicamanager_offlinereplicacount", {}, offline);
 }
 
 /** A partition is shown by its leader alone, so that sums over brokers are right. */

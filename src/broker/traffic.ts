@@ -46,14 +46,16 @@ export class Traffic {
     const { meter } = this.#ports;
     for (const [topic, traffic] of this.#topics) {
       const labels = { topic };
-      const prefix = "kafka_server_brokertopicmetrics_";
-      meter.count(`${prefix}totalproducerequests_total`, labels, traffic.produceRequests);
-      meter.count(`${prefix}failedproducerequests_total`, labels, traffic.produceFailures);
-      meter.count(`${prefix}messagesin_total`, labels, traffic.messagesIn);
-      meter.count(`${prefix}bytesin_total`, labels, traffic.bytesIn);
-      meter.count(`${prefix}totalfetchrequests_total`, labels, traffic.fetches);
-      meter.count(`${prefix}failedfetchrequests_total`, labels, traffic.fetchFailures);
-      meter.count(`${prefix}bytesout_total`, labels, traffic.bytesOut);
+      const counted = [
+        ["kafka_server_brokertopicmetrics_totalproducerequests_total", traffic.produceRequests],
+        ["kafka_server_brokertopicmetrics_failedproducerequests_total", traffic.produceFailures],
+        ["kafka_server_brokertopicmetrics_messagesin_total", traffic.messagesIn],
+        ["kafka_server_brokertopicmetrics_bytesin_total", traffic.bytesIn],
+        ["kafka_server_brokertopicmetrics_totalfetchrequests_total", traffic.fetches],
+        ["kafka_server_brokertopicmetrics_failedfetchrequests_total", traffic.fetchFailures],
+        ["kafka_server_brokertopicmetrics_bytesout_total", traffic.bytesOut],
+      ] as const;
+      for (const [name, amount] of counted) meter.count(name, labels, amount);
     }
     this.#topics.clear();
   }

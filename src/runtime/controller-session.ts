@@ -5,7 +5,6 @@
  * Every voter is told that this broker lives, not only the active one, so that a new controller
  * judges by what it heard itself and need not grant a session timeout of grace.
  */
-import type { Heartbeat } from "../controller/messages.ts";
 import type {
   ControllerRequestName,
   ControllerRequests,
@@ -18,7 +17,7 @@ import type { BrokerEpoch, BrokerId, IncarnationId, LogIndex } from "../model/id
 import { NONE } from "../model/ids.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Ports } from "../ports/ports.ts";
-import { VoterLink } from "./voter-link.ts";
+import { type Heartbeat, VoterLink } from "./voter-link.ts";
 
 export interface ControllerSessionOptions {
   readonly brokerId: BrokerId;

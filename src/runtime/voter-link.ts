@@ -2,13 +2,15 @@
  * One broker's session stream to one voter: opened again and again, with heartbeats, requests and
  * what the voter last said of itself.
  */
-import type { ControllerDown, ControllerUp, Heartbeat } from "../controller/messages.ts";
 import type { ControllerRequestName, ItemError } from "../metadata/commands.ts";
 import type { VoterAddress } from "../model/broker-config.ts";
 import type { Timer } from "../ports/clock.ts";
-import type { PeerStream } from "../ports/peer-network.ts";
+import type { PeerChannels, PeerStream } from "../ports/peer-network.ts";
 import type { Ports } from "../ports/ports.ts";
 
+type ControllerUp = PeerChannels["controller"]["up"];
+type ControllerDown = PeerChannels["controller"]["down"];
+export type Heartbeat = Extract<ControllerUp, { readonly type: "heartbeat" }>;
 export type VoterStatus = Extract<ControllerDown, { readonly type: "status" }>;
 
 /** How one attempt of a request ended. `broken`: the stream ended first, the result is unknown. */

@@ -4,7 +4,7 @@
 export const BROKER_CONFIGS_LOG = `
 compression.gzip.level | int | -1 | -1,1..9 | cluster-wide | no | Level of gzip where the broker compresses.
 compression.lz4.level | int | 9 | 1..17 | cluster-wide | no | Level of lz4 where the broker compresses.
-compression.type | string | producer | uncompressed,zstd,lz4,snappy,gzip,producer | cluster-wide | yes | How batches are stored: producer keeps what came, anything else compresses anew.
+compression.type | string | producer | uncompressed,zstd,lz4,snappy,gzip,producer | cluster-wide | no | How batches are stored: producer keeps what came, anything else compresses anew.
 compression.zstd.level | int | 3 | -131072..22 | cluster-wide | no | Level of zstd where the broker compresses.
 cordoned.log.dirs | list |  | * | per-broker | no | Directories that get no new replicas.
 default.replication.factor | int | 1 | * | read-only | yes | Replication factor of a topic created without one.
@@ -52,7 +52,7 @@ log.roll.jitter.hours | int | 0 | 0.. | read-only | no | Random part of log.roll
 log.roll.jitter.ms | long | ~ | * | cluster-wide | no | Random part of log.roll.ms that is taken off.
 log.roll.ms | long | ~ | * | cluster-wide | yes | A segment is closed after this time.
 log.segment.bytes | int | 1073741824 | 1048576.. | cluster-wide | yes | A segment is closed at this size.
-log.segment.delete.delay.ms | long | 60000 | 0.. | cluster-wide | yes | How long a removed segment stays on disk.
+log.segment.delete.delay.ms | long | 60000 | 0.. | cluster-wide | no | How long a removed segment stays on disk.
 message.max.bytes | int | 1048588 | 0.. | cluster-wide | yes | Largest record batch that is accepted.
 min.insync.replicas | int | 1 | 1.. | cluster-wide | yes | ISR members that must have an acks=all record before it is acknowledged; never more than the replicas.
 num.partitions | int | 1 | 1.. | read-only | yes | Partitions of a topic created without a number.

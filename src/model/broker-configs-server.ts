@@ -69,7 +69,7 @@ num.io.threads | int | 8 | 1.. | cluster-wide | no | Threads that process reques
 num.network.threads | int | 3 | 1.. | cluster-wide | no | Threads that read requests from the network.
 process.roles | list | ~ | broker,controller | read-only | no | Roles of this process; every broker of Ottla takes both, and votes if controller.quorum.voters names it.
 producer.id.expiration.check.interval.ms | int | 600000 | 1.. | read-only | no | Time between two searches for expired producer ids.
-producer.id.expiration.ms | int | 86400000 | 1.. | cluster-wide | yes | A producer id that wrote nothing for this long is forgotten.
+producer.id.expiration.ms | int | 86400000 | 1.. | cluster-wide | yes | A producer id that wrote nothing for this long is forgotten; a change counts from the next start.
 producer.purgatory.purge.interval.requests | int | 1000 | * | read-only | no | Finished produce requests kept before they are cleared away.
 queued.max.request.bytes | long | -1 | * | read-only | no | Bytes of requests that may wait; -1 no bound.
 queued.max.requests | int | 500 | 1.. | read-only | no | Requests that may wait before the network is no longer read.

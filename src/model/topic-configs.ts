@@ -6,10 +6,10 @@ export const TOPIC_CONFIGS = `
 cleanup.policy | list | delete | compact,delete | log.cleanup.policy | yes | What happens to old segments: delete drops them; compact is stored but does nothing yet.
 compression.gzip.level | int | -1 | -1,1..9 | compression.gzip.level | no | Level of gzip where the broker compresses.
 compression.lz4.level | int | 9 | 1..17 | compression.lz4.level | no | Level of lz4 where the broker compresses.
-compression.type | string | producer | uncompressed,zstd,lz4,snappy,gzip,producer | compression.type | yes | How batches are stored: producer keeps what came, anything else compresses anew.
+compression.type | string | producer | uncompressed,zstd,lz4,snappy,gzip,producer | compression.type | no | How batches are stored: producer keeps what came, anything else compresses anew.
 compression.zstd.level | int | 3 | -131072..22 | compression.zstd.level | no | Level of zstd where the broker compresses.
 delete.retention.ms | long | 86400000 | 0.. | log.cleaner.delete.retention.ms | no | How long tombstones of a compacted topic are kept.
-file.delete.delay.ms | long | 60000 | 0.. | log.segment.delete.delay.ms | yes | How long a removed segment stays on disk.
+file.delete.delay.ms | long | 60000 | 0.. | log.segment.delete.delay.ms | no | How long a removed segment stays on disk.
 flush.messages | long | 9223372036854775807 | 1.. | log.flush.interval.messages | yes | Records that may be unflushed; 1 flushes before each acknowledgement, anything else is the relaxed profile: acknowledged when written.
 flush.ms | long | 9223372036854775807 | 0.. | log.flush.interval.ms log.flush.scheduler.interval.ms | yes | Longest time that a record stays unflushed in the relaxed profile.
 follower.replication.throttled.replicas | list |  | * |  | no | Replicas whose fetching is throttled, as partition:broker, separated by commas, or *.

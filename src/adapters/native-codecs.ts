@@ -10,7 +10,7 @@ import { compress as compressSnappy, uncompress as uncompressSnappy } from "snap
 import { concatBytes, EMPTY_BYTES, writeInt32 } from "../base/bytes.ts";
 import { OttlaError } from "../model/errors.ts";
 import type { Codecs } from "../ports/codecs.ts";
-import type { Compression } from "../record/compression.ts";
+import type { Compression } from "../model/compression.ts";
 import {
   checkLz4Frame,
   checkSize,

@@ -4,7 +4,7 @@
  */
 import type { Buffer } from "node:buffer";
 import { text, utf8 } from "../base/bytes.ts";
-import type { ControllerDown, ControllerUp } from "../controller/messages.ts";
+import type { ControllerDown, ControllerUp } from "../metadata/session-messages.ts";
 import { ottla } from "../gen/internal.js";
 import { decodeMessage, encodeMessage } from "../grpc/messages.ts";
 import type { ControllerRequestName } from "../metadata/commands.ts";

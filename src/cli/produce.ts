@@ -2,7 +2,7 @@
 import { type Command, Option } from "commander";
 import type { Producer } from "../client/index.ts";
 import { type ErrorCode, type OttlaError, toOttlaError } from "../model/errors.ts";
-import type { Compression } from "../record/compression.ts";
+import type { Compression } from "../model/compression.ts";
 import { integer, partitionNumber } from "./arguments.ts";
 import { type ClusterOptions, withCluster } from "./common.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";

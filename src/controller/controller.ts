@@ -17,6 +17,7 @@ import { decideRegisterBroker } from "../metadata/decide/register-broker.ts";
 import { decideUnfenceBroker } from "../metadata/decide/unfence-broker.ts";
 import type { MetadataImage } from "../metadata/image.ts";
 import type { MetadataRecord } from "../metadata/records.ts";
+import type { ControllerDown, ControllerUp, Heartbeat } from "../metadata/session-messages.ts";
 import type { BrokerConfig } from "../model/broker-config.ts";
 import { OttlaError, toOttlaError } from "../model/errors.ts";
 import { type BrokerId, type LogIndex, NONE, type Term, uuidFrom } from "../model/ids.ts";
@@ -30,7 +31,6 @@ import { ActiveTerm } from "./active-term.ts";
 import { BrokerLiveness } from "./broker-liveness.ts";
 import { reportChanges } from "./committed-changes.ts";
 import { DECISIONS, type DecidedRequestName } from "./decisions.ts";
-import type { ControllerDown, ControllerUp, Heartbeat } from "./messages.ts";
 import { describeQuorum } from "./quorum.ts";
 import { HEARTBEAT, isRequestName, REQUEST_ENVELOPE, REQUEST_SHAPES } from "./request-shapes.ts";
 

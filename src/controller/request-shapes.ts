@@ -1,7 +1,7 @@
 /** The shape of each request and of a heartbeat; bounds are those of the table of limits. */
 import type { ControllerRequestName, ControllerRequests } from "../metadata/commands.ts";
+import type { Heartbeat } from "../metadata/session-messages.ts";
 import { LIMITS } from "../model/limits.ts";
-import type { Heartbeat } from "./messages.ts";
 import {
   boolean,
   dictionary,

@@ -153,7 +153,6 @@ export const ERRORS = {
     "INVALID_ARGUMENT",
     "Send RecordBatch v2 (magic 2).",
   ),
-  POLICY_VIOLATION: row(44, false, "FAILED_PRECONDITION", "The cluster's settings forbid this."),
   OUT_OF_ORDER_SEQUENCE_NUMBER: row(
     45,
     false,
@@ -239,8 +238,6 @@ export const ERRORS = {
     "The preferred replica leads already.",
   ),
   INVALID_RECORD: row(87, false, "INVALID_ARGUMENT", "Correct the record that the message names."),
-  PRODUCER_FENCED: row(90, false, "ABORTED", "Another producer took over this transactional id."),
-  RESOURCE_NOT_FOUND: row(91, false, "NOT_FOUND", "Check the name."),
   DUPLICATE_RESOURCE: row(92, false, "INVALID_ARGUMENT", "Name each resource once in a request."),
   INCONSISTENT_VOTER_SET: row(
     94,
@@ -254,7 +251,6 @@ export const ERRORS = {
     "ABORTED",
     "The partition's state changed meanwhile; the leader retries by itself.",
   ),
-  SNAPSHOT_NOT_FOUND: row(98, true, "NOT_FOUND", "Retry: a newer snapshot exists."),
   DUPLICATE_BROKER_REGISTRATION: row(
     101,
     false,
@@ -262,12 +258,6 @@ export const ERRORS = {
     "Another live broker has this node.id: give each its own.",
   ),
   BROKER_ID_NOT_REGISTERED: row(102, true, "NOT_FOUND", "Start the broker first."),
-  INCONSISTENT_TOPIC_ID: row(
-    103,
-    true,
-    "NOT_FOUND",
-    "Refresh metadata: the topic was deleted and created again.",
-  ),
   INCONSISTENT_CLUSTER_ID: row(
     104,
     false,
@@ -280,7 +270,6 @@ export const ERRORS = {
     "NOT_FOUND",
     "Refresh metadata: the topic was deleted or not yet published here.",
   ),
-  FETCH_SESSION_TOPIC_ID_ERROR: row(106, true, "NOT_FOUND", "Refresh metadata and fetch again."),
   INELIGIBLE_REPLICA: row(
     107,
     true,

@@ -1,4 +1,4 @@
-import type { Compression } from "../record/compression.ts";
+import type { Compression } from "../model/compression.ts";
 
 /** CRC-32C (Castagnoli) of `bytes`, continuing from `seed` (default 0). Unsigned. */
 export type Crc32c = (bytes: Uint8Array, seed?: number) => number;

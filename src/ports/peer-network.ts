@@ -3,7 +3,7 @@
  * A stream ends once, with both sides told if the network lets them. Messages are values: neither
  * side changes one after it was sent or received.
  */
-import type { ControllerChannel } from "../controller/messages.ts";
+import type { ControllerChannel } from "../metadata/session-messages.ts";
 import type { RaftStreamMessage } from "../raft/messages.ts";
 import type { ReplicationDown, ReplicationUp } from "../replica/messages.ts";
 

@@ -16,9 +16,9 @@ import {
   writeInt32,
   writeInt64,
 } from "../base/bytes.ts";
+import { type Compression, compressionFromId } from "../model/compression.ts";
 import { OttlaError } from "../model/errors.ts";
 import type { LeaderEpoch, Offset, ProducerEpoch, ProducerId } from "../model/ids.ts";
-import { type Compression, compressionFromId } from "./compression.ts";
 
 export const BATCH_HEADER_BYTES = 61;
 /** Bytes before and including `batchLength`, which does not count them. */

@@ -3,6 +3,7 @@
  * offset, key, value and headers. Decoding makes views, no copies.
  */
 import { Reader, varintSize, varlongSize, writeVarint, writeVarlong } from "../base/varint.ts";
+import { type Compression, compressionId } from "../model/compression.ts";
 import { OttlaError } from "../model/errors.ts";
 import type { Offset } from "../model/ids.ts";
 import {
@@ -11,7 +12,6 @@ import {
   isLogAppendTime,
   writeBatchHeader,
 } from "./batch.ts";
-import { type Compression, compressionId } from "./compression.ts";
 
 export interface RecordHeader {
   readonly key: string;

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concatBytes, utf8 } from "../../src/base/bytes.ts";
 import type { Codecs } from "../../src/ports/codecs.ts";
-import { COMPRESSIONS } from "../../src/record/compression.ts";
+import { COMPRESSIONS } from "../../src/model/compression.ts";
 
 const MEBIBYTE = 1024 * 1024;
 

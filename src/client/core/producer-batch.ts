@@ -15,7 +15,7 @@ import {
   readBatchHeader,
   writeBatchHeader,
 } from "../../record/batch.ts";
-import type { Compression } from "../../record/compression.ts";
+import type { Compression } from "../../model/compression.ts";
 import { BatchBuilder, visitRecords } from "../../record/records.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
 

@@ -5,7 +5,7 @@ import { compress as compressSnappy } from "snappy";
 import { describe, expect, test } from "vitest";
 import { nativeCodecs } from "../../../src/adapters/native-codecs.ts";
 import { concatBytes, equalBytes } from "../../../src/base/bytes.ts";
-import { COMPRESSIONS } from "../../../src/record/compression.ts";
+import { COMPRESSIONS } from "../../../src/model/compression.ts";
 
 const MEBIBYTE = 1024 * 1024;
 const CODECS = COMPRESSIONS.filter((compression) => compression !== "none");

@@ -4,7 +4,7 @@
  */
 import { beforeEach, describe, expect, it } from "vitest";
 import { Controller } from "../../../src/controller/controller.ts";
-import type { ControllerDown, ControllerUp, Heartbeat } from "../../../src/controller/messages.ts";
+import type { ControllerDown, ControllerUp, Heartbeat } from "../../../src/metadata/session-messages.ts";
 import type {
   ControllerRequestName,
   ControllerRequests,

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { ControllerDown, ControllerUp } from "../../../src/controller/messages.ts";
+import type { ControllerDown, ControllerUp } from "../../../src/metadata/session-messages.ts";
 import type { ErrorCode } from "../../../src/model/errors.ts";
 import type { PeerStream } from "../../../src/ports/peer-network.ts";
 import { ControllerSession } from "../../../src/runtime/controller-session.ts";

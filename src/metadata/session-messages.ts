@@ -3,8 +3,8 @@
  * controller acts on what it hears, but each knows who is alive when it becomes active itself.
  */
 
-import type { ControllerRequestName, ItemError } from "../metadata/commands.ts";
 import type { BrokerEpoch, BrokerId, IncarnationId, LogIndex, Term } from "../model/ids.ts";
+import type { ControllerRequestName, ItemError } from "./commands.ts";
 
 /** Sent every `broker.heartbeat.interval.ms` (250 ms), and at once when something changed. */
 export interface Heartbeat {

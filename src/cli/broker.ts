@@ -5,6 +5,7 @@ import { environmentProperties, parseAssignment, parseProperties } from "../main
 import type { BrokerConfig } from "../model/broker-config.ts";
 import { OttlaError, toOttlaError } from "../model/errors.ts";
 import { collect } from "./arguments.ts";
+import { UsageError } from "./output.ts";
 
 interface Options {
   readonly config?: string;
@@ -49,10 +50,10 @@ async function brokerConfig(options: Options): Promise<BrokerConfig> {
   try {
     return parseBrokerConfig(properties);
   } catch (thrown) {
-    // A wrong value in one's own file is a mistake of usage, not a refusal by a cluster.
-    const { code, field, message } = toOttlaError(thrown);
+    // A wrong value in one's own configuration is a mistake of usage, not a refusal by a cluster.
+    const { action, code, message } = toOttlaError(thrown);
     if (code !== "INVALID_CONFIG") throw thrown;
-    throw new OttlaError("CONFIG_UNREADABLE", message, field === undefined ? {} : { field });
+    throw new UsageError(`${message} (${code})\n  ${action}`);
   }
 }
 

@@ -1,20 +1,29 @@
 /** Options that every command which talks to a cluster has. */
 import { type Command, Option } from "commander";
 import type { Admin } from "../client/index.ts";
-import { bootstrapServers } from "./arguments.ts";
+import { bootstrapServers, integer } from "./arguments.ts";
 import type { OutputFormat } from "./output.ts";
 
 const DEFAULT_BOOTSTRAP_SERVER = "127.0.0.1:9192";
+const DEFAULT_TIMEOUT_MS = 30_000;
+const TIMEOUT_LONGEST_MS = 86_400_000;
 
 export interface ClusterOptions {
   readonly bootstrapServer: readonly string[];
+  readonly timeoutMs: number;
 }
 
 export interface OutputOptions {
   readonly output: OutputFormat;
 }
 
-export function withCluster(command: Command): Command {
+export function withCluster(command: Command, timeoutMs: number = DEFAULT_TIMEOUT_MS): Command {
+  command.option(
+    "--timeout-ms <n>",
+    "how long the cluster may take to do what it is asked",
+    integer(1_000, TIMEOUT_LONGEST_MS),
+    timeoutMs,
+  );
   return command.addOption(
     new Option("--bootstrap-server <host:port,...>", "brokers to begin with; one is enough")
       .env("OTTLA_BOOTSTRAP_SERVERS")
@@ -37,6 +46,9 @@ export async function withAdmin<Result>(
   use: (admin: Admin) => Promise<Result>,
 ): Promise<Result> {
   const { Admin } = await import("../client/index.ts");
-  await using admin = new Admin({ bootstrapServers: options.bootstrapServer });
+  await using admin = new Admin({
+    bootstrapServers: options.bootstrapServer,
+    requestTimeoutMs: options.timeoutMs,
+  });
   return await use(admin);
 }

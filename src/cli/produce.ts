@@ -1,8 +1,8 @@
 /** `ottla produce`: lines of standard input as records. */
 import { type Command, Option } from "commander";
 import type { Producer } from "../client/index.ts";
-import { type ErrorCode, type OttlaError, toOttlaError } from "../model/errors.ts";
 import type { Compression } from "../model/compression.ts";
+import { type ErrorCode, type OttlaError, toOttlaError } from "../model/errors.ts";
 import { integer, partitionNumber } from "./arguments.ts";
 import { type ClusterOptions, withCluster } from "./common.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
@@ -30,6 +30,8 @@ const OF_ONE_RECORD: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 const PENDING_MAX = 50_000;
 const PAUSE_MS = 5;
 const METADATA_WAIT_MS = 15_000;
+/** As the SDK's `deliveryTimeoutMs`: an outage of a minute fails nothing. */
+const DELIVERY_TIMEOUT_MS = 120_000;
 const FAILURES_SHOWN = 5;
 
 export function registerProduce(program: Command): void {
@@ -63,6 +65,7 @@ Examples:
   $ printf 'alice:2 apples\\nbob:1 pear\\n' | ottla produce orders --key-separator :
   $ ottla produce events --compression zstd --rate 1000 < events.jsonl`,
       ),
+    DELIVERY_TIMEOUT_MS,
   ).action(async (topic: string, options: Options) => {
     process.exitCode = await produce(topic, options);
   });
@@ -74,7 +77,8 @@ async function produce(topic: string, options: Options): Promise<number> {
     bootstrapServers: options.bootstrapServer,
     acks: options.acks === "all" ? "all" : options.acks === "1" ? 1 : 0,
     compressionType: options.compression,
-    maxBlockMs: METADATA_WAIT_MS,
+    deliveryTimeoutMs: options.timeoutMs,
+    maxBlockMs: Math.min(METADATA_WAIT_MS, options.timeoutMs),
   });
   const run = new ProduceRun(producer, topic, options);
   const stop = (): void => run.stop();

@@ -25,7 +25,7 @@ beforeEach(async () => {
   for (let number = 0; number < RECORDS; number += 20) {
     await Promise.all(
       Array.from({ length: 20 }, (_, index) =>
-        producer.send({ topic: TOPIC, value: valueOf(number + index) }),
+        producer.send({ topic: TOPIC, value: textOf(number + index) }),
       ),
     );
   }
@@ -36,7 +36,7 @@ afterEach(async () => {
   await cluster.stop();
 });
 
-function valueOf(number: number): string {
+function textOf(number: number): string {
   return `${number}:${String.fromCharCode(97 + (number % 26)).repeat(VALUE_BYTES)}`;
 }
 
@@ -81,7 +81,7 @@ async function readAll(): Promise<void> {
   await consumer.assign([{ topic: TOPIC, partition: 0, offset: "beginning" }]);
   let number = 0;
   for await (const { value } of consumer) {
-    expect(Buffer.from(value as Uint8Array).toString() === valueOf(number)).toBe(true);
+    expect(Buffer.from(value as Uint8Array).toString() === textOf(number)).toBe(true);
     if (++number === RECORDS) break;
   }
 }

@@ -46,7 +46,11 @@ describe("configuration", () => {
   });
 
   const wrong: readonly (readonly [string, readonly string[], readonly string[]])[] = [
-    ["an unknown key, with the nearest known one", ["log.dir5=/tmp/x"], ["log.dir5", "log.dirs"]],
+    [
+      "an unknown key, with the nearest known one",
+      ["log.dirss=/tmp/x"],
+      ["log.dirss", "did you mean log.dirs"],
+    ],
     ["a value of the wrong kind", ["log.retention.ms=soon"], ["log.retention.ms", "soon"]],
     ["a value out of range", ["min.insync.replicas=0"], ["min.insync.replicas", "0"]],
     ["a malformed listener", ["listeners=GRPC:9192"], ["listeners", "NAME://host:port"]],

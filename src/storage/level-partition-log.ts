@@ -729,7 +729,9 @@ export class LevelPartitionLog implements PartitionLog {
       // A read may fail anywhere, also far below the last checkpoint.
       this.#wholeSuspect = true;
       this.fail(error);
-      throw error;
+      // What LevelDB says of its files is this broker's own concern: who reads goes to another
+      // replica, which a code that is not retriable would forbid.
+      throw toOttlaError(error).code === "CORRUPT_MESSAGE" ? error : this.#offline();
     }
   }
 

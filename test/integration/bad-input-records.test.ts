@@ -150,7 +150,10 @@ describe("batches", () => {
     const bomber = new RawClient(port);
     try {
       const zeros = Buffer.alloc(LIMITS.decompressedBatchBytes + 1_048_576);
-      const result = await bomber.produce({ topic: "bomb", batch: gzipBatch(gzipSync(zeros)) });
+      const result = await bomber.produceOnceLed({
+        topic: "bomb",
+        batch: gzipBatch(gzipSync(zeros)),
+      });
       expect(result.error).toBeNull();
     } finally {
       bomber.close();

@@ -213,7 +213,7 @@ describe("failover", () => {
       const leader = (await partitions())[0]?.leader as number;
       const raw = new RawClient(cluster.portsOf(leader).grpcPort);
       try {
-        return { leader, result: await raw.produce({ topic: TOPIC, batch }) };
+        return { leader, result: await raw.produceOnceLed({ topic: TOPIC, batch }) };
       } finally {
         raw.close();
       }

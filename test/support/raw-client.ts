@@ -90,6 +90,14 @@ export class RawClient {
     });
   }
 
+  /** Like `produce`, but waits until the broker leads what it was just made the leader of. */
+  async produceOnceLed(one: RawProduce): Promise<ProducePartitionResult> {
+    for (;;) {
+      const result = await this.produce(one);
+      if (result.error?.code !== "LEADER_NOT_AVAILABLE") return result;
+    }
+  }
+
   /** The first answer to a fetch from `offset`. */
   fetch(topic: string, partition: number, offset: number): Promise<FetchedPartition> {
     return withDeadline((resolve, reject) => {

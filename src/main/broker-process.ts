@@ -19,6 +19,7 @@ import { isErrorCode, OttlaError } from "../model/errors.ts";
 import type { BrokerId } from "../model/ids.ts";
 import { formatProperties } from "./local-cluster.ts";
 import { PACKAGE_ROOT } from "./package-root.ts";
+import { NODE_FLAGS } from "./node-flags.ts";
 import { THREAD_POOL_SIZE } from "./thread-pool.ts";
 
 /** Brokers always run the built code: Node 20 cannot run the sources. */
@@ -91,6 +92,7 @@ export class BrokerProcess {
       const child = spawn(
         process.execPath,
         [
+          ...NODE_FLAGS,
           ...(options.nodeArguments ?? []),
           COMMAND_FILE,
           "broker",

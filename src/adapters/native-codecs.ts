@@ -8,9 +8,9 @@ import { crc32c } from "@node-rs/crc32";
 import { compressFrame, decompressFrame } from "lz4-napi";
 import { compress as compressSnappy, uncompress as uncompressSnappy } from "snappy";
 import { concatBytes, EMPTY_BYTES, writeInt32 } from "../base/bytes.ts";
+import type { Compression } from "../model/compression.ts";
 import { OttlaError } from "../model/errors.ts";
 import type { Codecs } from "../ports/codecs.ts";
-import type { Compression } from "../model/compression.ts";
 import {
   checkLz4Frame,
   checkSize,

@@ -4,10 +4,10 @@
  */
 import type { Buffer } from "node:buffer";
 import { text, utf8 } from "../base/bytes.ts";
-import type { ControllerDown, ControllerUp } from "../metadata/session-messages.ts";
 import { ottla } from "../gen/internal.js";
 import { decodeMessage, encodeMessage } from "../grpc/messages.ts";
 import type { ControllerRequestName } from "../metadata/commands.ts";
+import type { ControllerDown, ControllerUp } from "../metadata/session-messages.ts";
 import { isErrorCode, OttlaError } from "../model/errors.ts";
 import type { PeerChannel, PeerChannels } from "../ports/peer-network.ts";
 import type { ReplicationUp } from "../replica/messages.ts";

@@ -1,6 +1,7 @@
 /** The client of an Ottla cluster: what `import ... from "ottla"` gives. */
-export { type ErrorCode, type ErrorDetails, OttlaError } from "../model/errors.ts";
+
 export { COMPRESSIONS, type Compression } from "../model/compression.ts";
+export { type ErrorCode, type ErrorDetails, OttlaError } from "../model/errors.ts";
 export type { RecordHeader } from "../record/records.ts";
 export {
   Admin,

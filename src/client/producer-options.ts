@@ -1,7 +1,8 @@
 /** A producer's options: Kafka's, in camel case, with Kafka's defaults where nothing else is said. */
+
+import { COMPRESSIONS, type Compression } from "../model/compression.ts";
 import { OttlaError } from "../model/errors.ts";
 import { LIMITS } from "../model/limits.ts";
-import { COMPRESSIONS, type Compression } from "../model/compression.ts";
 import { RETRY_LIMITS } from "./cluster-client.ts";
 import type { Partitioner } from "./core/partitioner.ts";
 import type { ProducerCoreOptions } from "./core/producer-core.ts";

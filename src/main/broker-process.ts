@@ -18,8 +18,8 @@ import { join } from "node:path";
 import { isErrorCode, OttlaError } from "../model/errors.ts";
 import type { BrokerId } from "../model/ids.ts";
 import { formatProperties } from "./local-cluster.ts";
-import { PACKAGE_ROOT } from "./package-root.ts";
 import { NODE_FLAGS } from "./node-flags.ts";
+import { PACKAGE_ROOT } from "./package-root.ts";
 import { THREAD_POOL_SIZE } from "./thread-pool.ts";
 
 /** Brokers always run the built code: Node 20 cannot run the sources. */

@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concatBytes, utf8 } from "../../src/base/bytes.ts";
-import type { Codecs } from "../../src/ports/codecs.ts";
 import { COMPRESSIONS } from "../../src/model/compression.ts";
+import type { Codecs } from "../../src/ports/codecs.ts";
 
 const MEBIBYTE = 1024 * 1024;
 

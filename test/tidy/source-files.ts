@@ -18,7 +18,7 @@ export function filesBelow(folder: string, ending: string): string[] {
     }
   };
   walk(join(ROOT, folder));
-  return out.sort();
+  return out.sort((left, right) => (left < right ? -1 : 1));
 }
 
 export function textOf(path: string): string {

@@ -7,6 +7,7 @@
  * and keeps bytes and sequence through every retry, so that a broker recognises a repetition.
  */
 import { assert } from "../../base/assert.ts";
+import type { Compression } from "../../model/compression.ts";
 import type { OttlaError } from "../../model/errors.ts";
 import type { BrokerId, Offset } from "../../model/ids.ts";
 import {
@@ -15,7 +16,6 @@ import {
   readBatchHeader,
   writeBatchHeader,
 } from "../../record/batch.ts";
-import type { Compression } from "../../model/compression.ts";
 import { BatchBuilder, visitRecords } from "../../record/records.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
 

@@ -7,9 +7,9 @@
  */
 import { assert } from "../../base/assert.ts";
 import { Prng } from "../../base/prng.ts";
+import type { Compression } from "../../model/compression.ts";
 import { type ErrorCode, OttlaError } from "../../model/errors.ts";
 import { type BrokerId, type LeaderEpoch, NONE, type Offset } from "../../model/ids.ts";
-import type { Compression } from "../../model/compression.ts";
 import { BatchBuilder, type FieldValue, type RecordHeader } from "../../record/records.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { PartitionQueue } from "./partition-queue.ts";

@@ -129,7 +129,7 @@ describe("credit", () => {
   test("comes back for what was read ahead and dropped, because its handle was stopped", async () => {
     // A response is about a megabyte: two of these, and two more are read ahead.
     for (let index = 0; index < 4; index++) await desk.produce(desk.batch("x".repeat(600_000)));
-    let release = () => undefined as void;
+    let release: () => void = () => undefined;
     const taken = new Promise<void>((resolve) => {
       release = resolve;
     });

@@ -4,7 +4,6 @@
  */
 import { beforeEach, describe, expect, it } from "vitest";
 import { Controller } from "../../../src/controller/controller.ts";
-import type { ControllerDown, ControllerUp, Heartbeat } from "../../../src/metadata/session-messages.ts";
 import type {
   ControllerRequestName,
   ControllerRequests,
@@ -13,6 +12,11 @@ import type {
 import { type MetadataImage, topicByName } from "../../../src/metadata/image.ts";
 import { checkImage } from "../../../src/metadata/invariants.ts";
 import type { PartitionState } from "../../../src/metadata/records.ts";
+import type {
+  ControllerDown,
+  ControllerUp,
+  Heartbeat,
+} from "../../../src/metadata/session-messages.ts";
 import { parseBrokerConfig } from "../../../src/model/parse-broker-config.ts";
 import type { PeerStream } from "../../../src/ports/peer-network.ts";
 import { MetadataLoader } from "../../../src/runtime/metadata-loader.ts";

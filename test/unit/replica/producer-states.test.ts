@@ -21,7 +21,7 @@ function header(sequence: number, count: number, offset: number, epoch = 0): Bat
   };
 }
 
-function after(...headers: BatchHeader[]): ProducerStates {
+function statesOf(...headers: BatchHeader[]): ProducerStates {
   const states = new ProducerStates();
   for (const each of headers) states.update(each);
   return states;
@@ -29,7 +29,7 @@ function after(...headers: BatchHeader[]): ProducerStates {
 
 describe("ProducerStates", () => {
   it("takes the next batch and answers a retry of the last five with its offsets", () => {
-    const states = after(header(0, 10, 0), header(10, 5, 10));
+    const states = statesOf(header(0, 10, 0), header(10, 5, 10));
     expect(states.check(header(15, 1, -1))).toBeUndefined();
     expect(states.check(header(10, 5, -1))).toEqual({ baseOffset: 10, lastOffset: 14 });
     expect(states.check(header(0, 10, -1))).toEqual({ baseOffset: 0, lastOffset: 9 });
@@ -37,7 +37,7 @@ describe("ProducerStates", () => {
 
   it("refuses a gap, and a repetition older than it remembers", () => {
     const batches = Array.from({ length: 8 }, (_, index) => header(index * 10, 10, index * 10));
-    const states = after(...batches);
+    const states = statesOf(...batches);
     expect(() => states.check(header(90, 1, -1))).toThrow(
       expect.objectContaining({ code: "OUT_OF_ORDER_SEQUENCE_NUMBER" }),
     );
@@ -47,7 +47,7 @@ describe("ProducerStates", () => {
   });
 
   it("fences an older epoch and begins a newer one at zero", () => {
-    const states = after(header(0, 1, 0, 3));
+    const states = statesOf(header(0, 1, 0, 3));
     expect(() => states.check(header(1, 1, -1, 2))).toThrow(
       expect.objectContaining({ code: "INVALID_PRODUCER_EPOCH" }),
     );
@@ -66,12 +66,12 @@ describe("ProducerStates", () => {
   });
 
   it("wraps sequences at 2^31", () => {
-    const states = after(header(0x7fff_fffe, 2, 0));
+    const states = statesOf(header(0x7fff_fffe, 2, 0));
     expect(states.check(header(0, 1, -1))).toBeUndefined();
   });
 
   it("is the same after a snapshot", () => {
-    const states = after(header(0, 10, 0), header(10, 5, 10));
+    const states = statesOf(header(0, 10, 0), header(10, 5, 10));
     const copy = new ProducerStates();
     copy.restore(states.entries());
     copy.update(header(15, 1, 15));

@@ -54,6 +54,7 @@ export class Cluster implements RunContext {
   onLog: (line: LogLine) => void = () => {};
   readonly #startBroker: StartBroker;
   readonly #prng;
+  readonly #wiped = new Set<string>();
   #newest: MetadataImage = EMPTY_IMAGE;
 
   constructor(options: ClusterOptions) {
@@ -109,6 +110,21 @@ export class Cluster implements RunContext {
     this.world.note(`broker ${broker.id}: ${how}`);
     if (how === "crash") broker.node.crash();
     else broker.node.losePower();
+  }
+
+  /** A new, empty disk for a machine that is down. */
+  wipe(broker: SimBroker): void {
+    this.world.note(`broker ${broker.id}: disk wiped`);
+    broker.node.disk.wipe();
+    this.#wiped.add(broker.node.name);
+  }
+
+  wasWiped(node: string): boolean {
+    return this.#wiped.has(node);
+  }
+
+  get anyWiped(): boolean {
+    return this.#wiped.size > 0;
   }
 
   /** Asks the process to stop; it exits once it has, and is cut off after `maxMs`. */

@@ -5,6 +5,7 @@
  */
 import type { Prng } from "../../src/base/prng.ts";
 import type { Cluster, SimBroker } from "./cluster.ts";
+import { partitionsOf } from "./run-context.ts";
 
 export const FAULTS = [
   "crash",
@@ -26,6 +27,7 @@ export const FAULTS = [
   "sync-error",
   "full-disk",
   "clock-jump",
+  "wipe",
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -42,6 +44,7 @@ export class Nemesis {
   readonly faults: readonly Fault[];
   readonly #pauseMs: readonly [number, number];
   #healed = false;
+  #wiped = false;
   injectedCount = 0;
 
   constructor({ cluster, prng, allowed }: NemesisOptions) {
@@ -163,11 +166,31 @@ export class Nemesis {
           victim.node.disk.full = false;
         });
         return;
+      case "wipe":
+        this.#wipe(victim);
+        return;
       case "clock-jump":
         victim.node.wallOffsetMs = prng.between(-3_600_000, 3_600_000);
         cluster.world.note(`broker ${victim.id}: clock is off by ${victim.node.wallOffsetMs} ms`);
         return;
     }
+  }
+
+  /**
+   * A new disk, once a run: only of a broker without which every partition still has somebody who
+   * holds all that was committed, because more than that is not promised.
+   */
+  #wipe(victim: SimBroker): void {
+    const cluster = this.#cluster;
+    // A sole voter that forgets everything forms another cluster, as it must.
+    if (this.#wiped || cluster.shape.votersCount < 3) return;
+    for (const [, { isr, elr }] of partitionsOf(cluster.newestImage())) {
+      if (![...isr, ...elr].some((id) => id !== victim.id)) return;
+    }
+    this.#wiped = true;
+    cluster.kill(victim, "crash");
+    cluster.wipe(victim);
+    this.#later(this.#prng.between(10, 5_000), () => cluster.start(victim));
   }
 
   #kill(

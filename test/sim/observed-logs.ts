@@ -22,13 +22,16 @@ export interface ObservedBatch {
   readonly bytes: Uint8Array;
 }
 
+/** By its process, entry by entry or with a whole segment's directory; or by a loss of power. */
+export type Removal = "truncated" | "directory" | "lost";
+
 export interface LogObserver {
   /**
    * A batch reached the disk; `index` is its place among the replica's batches. `restored`: it was
    * there before, and is what a power loss left; a hole before it is for recovery to find.
    */
   onWritten?(log: ObservedLog, batch: ObservedBatch, index: number, restored: boolean): void;
-  onRemoved?(log: ObservedLog, batch: ObservedBatch): void;
+  onRemoved?(log: ObservedLog, batch: ObservedBatch, how: Removal): void;
 }
 
 export class ObservedLog {
@@ -86,15 +89,16 @@ export class ObservedLogs {
       if (!isBatchKey(key)) return;
       const log = this.#logOfPath(node.name, path);
       if (log === undefined) return;
-      this.#remove(log, keyOffset(key) + 1, keyOffset(key) + 1);
-      if (after !== undefined) this.#insert(log, after, node.incarnation === undefined);
+      const alive = node.incarnation !== undefined;
+      this.#remove(log, keyOffset(key) + 1, keyOffset(key) + 1, alive ? "truncated" : "lost");
+      if (after !== undefined) this.#insert(log, after, !alive);
     };
     node.disk.onStoreGone = (path) => {
       const log = this.#logOfPath(node.name, path);
       const base = segmentBase(path.slice(path.lastIndexOf("/") + 1));
       if (log === undefined || base === undefined) return;
       const next = this.#nextSegment(node, path, base);
-      this.#remove(log, base + 1, next);
+      this.#remove(log, base + 1, next, "directory");
     };
   }
 
@@ -151,12 +155,12 @@ export class ObservedLogs {
   }
 
   /** Removes batches whose end lies in `[fromEnd, toEnd]`. */
-  #remove(log: ObservedLog, fromEnd: Offset, toEnd: Offset): void {
+  #remove(log: ObservedLog, fromEnd: Offset, toEnd: Offset, how: Removal): void {
     const from = log.indexOf(fromEnd - 1);
     let to = from;
     while (to < log.batches.length && (log.batches[to] as ObservedBatch).endOffset <= toEnd) to++;
     for (const batch of log.batches.splice(from, to - from)) {
-      for (const observer of this.observers) observer.onRemoved?.(log, batch);
+      for (const observer of this.observers) observer.onRemoved?.(log, batch, how);
     }
   }
 }

@@ -68,6 +68,9 @@ export interface RunContext {
   newestImage(): MetadataImage;
   /** Name of the machine on which a broker runs. */
   nodeOf(brokerId: number): string;
+  /** Whether the machine was given an empty disk: what it vouched for it cannot hold any more. */
+  wasWiped(node: string): boolean;
+  readonly anyWiped: boolean;
   fail(invariant: string, detail: string): void;
 }
 

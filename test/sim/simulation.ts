@@ -150,7 +150,8 @@ class Run {
     this.#nemesis = new Nemesis({
       cluster,
       prng: world.prng.fork("nemesis"),
-      allowed: options.faults ?? FAULTS,
+      // With one replica in sync as enough, a lost disk may have been the only one that counted.
+      allowed: (options.faults ?? FAULTS).filter((fault) => fault !== "wipe" || drawn.minIsr > 1),
     });
   }
 

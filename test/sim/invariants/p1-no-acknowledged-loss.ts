@@ -9,14 +9,25 @@ import type { ObservedLog } from "../observed-logs.ts";
 import type { Acknowledged, Invariant, RunContext } from "../run-context.ts";
 import { partitionsOf } from "../run-context.ts";
 
+interface Held extends Acknowledged {
+  /** Of the batch that was acknowledged. */
+  readonly leaderEpoch: number;
+}
+
 const STATEMENT = "P1 no acknowledged loss";
 
 export function noAcknowledgedLoss(context: RunContext): Invariant {
-  const acknowledged = new Map<string, Map<Offset, Acknowledged>>();
+  const acknowledged = new Map<string, Map<Offset, Held>>();
+
+  /** A retry to a later leader has the same CRC at the same offset, in another epoch. */
+  function holds(log: ObservedLog | undefined, { baseOffset, crc, leaderEpoch }: Held): boolean {
+    const batch = log?.at(baseOffset);
+    return batch?.crc === crc && batch.leaderEpoch === leaderEpoch;
+  }
 
   function checkWhole(log: ObservedLog | undefined, key: string, who: string): void {
     for (const batch of acknowledged.get(key)?.values() ?? []) {
-      if (log?.at(batch.baseOffset)?.crc === batch.crc) continue;
+      if (holds(log, batch)) continue;
       context.fail(
         STATEMENT,
         `${who} lacks the acknowledged batch at ${key}:${batch.baseOffset}, its log ends at ${log?.endOffset ?? 0}`,
@@ -26,9 +37,12 @@ export function noAcknowledgedLoss(context: RunContext): Invariant {
   }
 
   return {
-    onAcknowledged(ack) {
-      if (ack.acks !== -1) return;
-      const batches = acknowledged.get(ack.key) ?? new Map<Offset, Acknowledged>();
+    onAcknowledged(acknowledgement) {
+      if (acknowledgement.acks !== -1) return;
+      const own = context.logs.log(acknowledgement.node, acknowledgement.key);
+      const leaderEpoch = own?.at(acknowledgement.baseOffset)?.leaderEpoch ?? -1;
+      const ack: Held = { ...acknowledgement, leaderEpoch };
+      const batches = acknowledged.get(ack.key) ?? new Map<Offset, Held>();
       acknowledged.set(ack.key, batches);
       const known = batches.get(ack.baseOffset);
       if (known !== undefined && known.crc !== ack.crc) {
@@ -37,9 +51,10 @@ export function noAcknowledgedLoss(context: RunContext): Invariant {
       batches.set(ack.baseOffset, ack);
       const holders: string[] = [];
       for (const log of context.logs.replicas(ack.key)) {
-        if (log.at(ack.baseOffset)?.crc === ack.crc) holders.push(log.node);
+        if (holds(log, ack)) holders.push(log.node);
       }
-      if (holders.length >= ack.minIsr && holders.includes(ack.node)) return;
+      const wiped = context.anyWiped ? 1 : 0;
+      if (holders.length >= ack.minIsr - wiped && holders.includes(ack.node)) return;
       context.fail(
         STATEMENT,
         `${ack.node} acknowledged ${ack.key}:${ack.baseOffset}, which lies on the disks of ${holders.join(",") || "nobody"}, wanted are ${ack.minIsr}`,
@@ -48,16 +63,22 @@ export function noAcknowledgedLoss(context: RunContext): Invariant {
     onPartition({ key, before, after }) {
       if (after.leader === -1 || after.leader === before?.leader) return;
       const node = context.nodeOf(after.leader);
+      // One that was wiped and has not registered since may be elected, but never leads.
+      if (context.wasWiped(node)) return;
       checkWhole(
         context.logs.log(node, key),
         key,
         `${node}, leader of epoch ${after.leaderEpoch},`,
       );
     },
-    onRemoved(log, batch) {
+    onRemoved(log, batch, how) {
       const ack = acknowledged.get(log.key)?.get(batch.baseOffset);
-      if (ack === undefined || ack.crc !== batch.crc) return;
-      context.world.note(`${log.node} no longer has acknowledged ${log.key}:${batch.baseOffset}`);
+      if (how !== "truncated" || ack?.crc !== batch.crc) return;
+      if (ack.leaderEpoch !== batch.leaderEpoch) return;
+      context.fail(
+        "P12 nobody truncates what was acknowledged",
+        `${log.node} no longer has ${log.key}:${batch.baseOffset}`,
+      );
     },
     atEnd() {
       for (const [key, partition] of partitionsOf(context.newestImage())) {

@@ -73,7 +73,9 @@ export function committedImmutable(context: RunContext): Invariant {
     const partition = partitionByKey(context.newestImage(), shown.key);
     if (partition === undefined || partition.leaderEpoch !== shown.leaderEpoch) return;
     for (const id of [...partition.isr, ...partition.elr]) {
-      const log = context.logs.log(context.nodeOf(id), shown.key);
+      const node = context.nodeOf(id);
+      const log = context.logs.log(node, shown.key);
+      if (context.wasWiped(node)) continue;
       if ((log?.endOffset ?? 0) >= shown.highWatermark) continue;
       context.fail(
         "P9 the ISR holds what is committed",
@@ -110,8 +112,9 @@ export function committedImmutable(context: RunContext): Invariant {
       const shadow = shadows.get(key);
       if (shadow === undefined) return;
       for (const id of [...after.isr, ...after.elr]) {
-        const log = context.logs.log(context.nodeOf(id), key);
-        if ((log?.endOffset ?? 0) >= shadow.end) continue;
+        const node = context.nodeOf(id);
+        const log = context.logs.log(node, key);
+        if (context.wasWiped(node) || (log?.endOffset ?? 0) >= shadow.end) continue;
         context.fail(
           "P9 the ISR holds what is committed",
           `broker ${id} is in ISR ${after.isr.join(",")} or ELR ${after.elr.join(",")} of ${key} with ${log?.endOffset ?? 0} of ${shadow.end} committed`,

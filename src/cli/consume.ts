@@ -95,7 +95,7 @@ interface Pumping {
 
 async function pump(consumer: Consumer, { print, limit, max, signal }: Pumping): Promise<void> {
   let left = max ?? Number.POSITIVE_INFINITY;
-  const atEnd = (): boolean => limit?.reached();
+  const atEnd = (): boolean => limit?.reached() === true;
   if (atEnd()) return;
   for await (const { messages, partition } of consumer.batches({ signal })) {
     const wanted = limit === undefined ? messages : limit.within(partition, messages);

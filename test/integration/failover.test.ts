@@ -218,6 +218,10 @@ describe("failover", () => {
         raw.close();
       }
     };
+    // The ones before this killed brokers: two must be in the ISR once this one has killed its own.
+    await eventually("every replica is in the ISR", async () =>
+      (await partitions()).every(({ isr, replicas }) => isr.length === replicas.length),
+    );
     const first = await produce();
     expect(first.result.error).toBeNull();
     await cluster.killBroker(first.leader);

@@ -30,6 +30,7 @@ const UNREACHABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 export function exitCodeOf(code: ErrorCode): ExitCode {
   if (code === "UNKNOWN_SERVER_ERROR") return EXIT.BROKEN;
-  if (code === "CONFIG_UNREADABLE") return EXIT.USAGE;
+  // Refused by this process itself, before any cluster was asked.
+  if (code === "CONFIG_UNREADABLE" || code === "INVALID_ARGUMENT") return EXIT.USAGE;
   return UNREACHABLE.has(code) ? EXIT.UNREACHABLE : EXIT.REFUSED;
 }

@@ -24,39 +24,42 @@ export interface ReplicaResult {
 
 /** Holds the logs of a stopped cluster's brokers against each other, batch by batch. */
 export async function compareReplicas(cluster: Cluster, topic: string): Promise<ReplicaResult> {
-  const directories = cluster.brokerIds.map((id) => cluster.logDirsOf(id)[0] as string);
   const differences: string[] = [];
   const findings: Map<number, ReplicaFindings>[] = [];
-  for (const [index, directory] of directories.entries()) {
+  for (const id of cluster.brokerIds) {
     const found = new Map<number, ReplicaFindings>();
-    for await (const replica of verifyDirectory(PORTS, directory)) {
-      if (replica.topic !== topic) continue;
-      found.set(replica.partition, replica);
-      for (const { kind, message, offset } of replica.defects) {
-        const where = `broker ${cluster.brokerIds[index]}, partition ${replica.partition}`;
-        differences.push(`${where}, offset ${offset}: ${kind}: ${message}`);
+    for (const directory of cluster.logDirsOf(id)) {
+      for await (const replica of verifyDirectory(PORTS, directory)) {
+        if (replica.topic !== topic) continue;
+        found.set(replica.partition, replica);
+        for (const { kind, message, offset } of replica.defects) {
+          const where = `broker ${id}, partition ${replica.partition}, offset ${offset}`;
+          differences.push(`${where}: ${kind}: ${message}`);
+        }
       }
     }
     findings.push(found);
   }
-  const [first, ...others] = directories as [string, ...string[]];
+  const [first, ...others] = findings as [
+    Map<number, ReplicaFindings>,
+    ...Map<number, ReplicaFindings>[],
+  ];
   let batches = 0;
-  for (const [index, other] of others.entries()) {
-    const comparison = await compareDirectories(PORTS, first, other);
-    for (const each of comparison.compared) {
-      if (each.topic !== topic) continue;
-      batches += each.batchesCount;
-      if (each.difference !== undefined) {
-        differences.push(
-          `partition ${each.partition}, offset ${each.difference.offset}: ${each.difference.message}`,
-        );
+  for (const other of others) {
+    for (const [partition, replica] of first) {
+      const twin = other.get(partition);
+      // The comparison ends with the shorter log: equal ends make it whole.
+      if (twin?.logEndOffset !== replica.logEndOffset) {
+        const ends = `${replica.logEndOffset} and at ${twin?.logEndOffset}`;
+        differences.push(`partition ${partition} ends at ${ends}`);
       }
-    }
-    // The comparison ends with the shorter log: equal ends make it whole.
-    for (const [partition, { logEndOffset }] of findings[0] ?? []) {
-      const twin = findings[index + 1]?.get(partition)?.logEndOffset;
-      if (twin !== logEndOffset) {
-        differences.push(`partition ${partition} ends at ${logEndOffset} and at ${twin}`);
+      if (twin === undefined) continue;
+      const { compared } = await compareDirectories(PORTS, replica.path, twin.path);
+      for (const { batchesCount, difference } of compared) {
+        batches += batchesCount;
+        if (difference === undefined) continue;
+        const { message, offset } = difference;
+        differences.push(`partition ${partition}, offset ${offset}: ${message}`);
       }
     }
   }

@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import { Admin, Producer } from "../../src/client/index.ts";
 import { type Cluster, startCluster } from "../../src/testing/index.ts";
 import { Checks } from "./checks.ts";
+import { fullDisk } from "./full-disk.ts";
 import { Ledger } from "./ledger.ts";
 import { Load, sleep } from "./load.ts";
 import { packageIndex } from "./package-index.ts";
@@ -210,8 +211,19 @@ function notTheController(leaders: readonly number[], controller: number): numbe
   return leaders.find((leader) => leader !== controller) ?? (leaders[0] as number);
 }
 
+async function smallDisk(): Promise<void> {
+  const result = await fullDisk();
+  if (result === undefined) {
+    say("a full disk is not tried: nothing may be mounted here");
+    return;
+  }
+  say(result.summary);
+  checks.expect("a full disk loses nothing and heals by itself", result.complaints);
+}
+
 try {
   await main();
+  await smallDisk();
 } catch (thrown) {
   checks.fail(
     "the proof ran to its end",

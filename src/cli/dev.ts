@@ -2,6 +2,7 @@
 import { basename, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { FIRST_GRPC_PORT, LOCAL_BROKERS_MAX } from "../main/local-cluster.ts";
+import { PACKAGE_ROOT } from "../main/package-root.ts";
 import { integer } from "./arguments.ts";
 import { type OutputOptions, withOutput } from "./common.ts";
 import { type DevEvent, DevSupervisor } from "./dev-supervisor.ts";
@@ -146,6 +147,7 @@ function commandName(): string {
   const script = process.argv[1] ?? "ottla";
   const name = basename(script);
   if (name === "ottla") return name;
+  if (process.cwd() === PACKAGE_ROOT) return "npx ottla";
   const near = relative(process.cwd(), script);
   return `node ${near.startsWith("..") ? script : near}`;
 }

@@ -4,7 +4,7 @@
  * affair.
  */
 import type { ErrorCode } from "../model/errors.ts";
-import { OttlaError } from "../model/errors.ts";
+import { OttlaError, toOttlaError } from "../model/errors.ts";
 import type { BrokerId, LeaderEpoch, Offset } from "../model/ids.ts";
 import type { Ports } from "../ports/ports.ts";
 import { hasValidCrc, lastOffset, splitBatches } from "../record/batch.ts";
@@ -22,6 +22,8 @@ export interface FollowerReplicaOptions {
   readonly onChangeNeeded: (change: LogChange) => void;
   /** The log start has to follow the leader's. */
   readonly onLogStartDue: (offset: Offset) => void;
+  /** The log refused an append for want of space. */
+  readonly onDiskFull: () => void;
 }
 
 /**
@@ -74,7 +76,7 @@ export class FollowerReplica {
 
   /**
    * Appends what the leader sent. Throws CORRUPT_MESSAGE if it is not what follows this log,
-   * KAFKA_STORAGE_ERROR if the log is offline. Returns what the log needs first, if anything.
+   * DISK_FULL, KAFKA_STORAGE_ERROR if the log is offline. Returns what the log needs first, if anything.
    */
   receive(fetched: FetchedPartition): LogChange | undefined {
     const { log } = this;
@@ -107,7 +109,12 @@ export class FollowerReplica {
       end = lastOffset(header) + 1;
       epoch = header.leaderEpoch;
     }
-    if (batches.length > 0) log.append(batches);
+    try {
+      if (batches.length > 0) log.append(batches);
+    } catch (thrown) {
+      if (toOttlaError(thrown).code === "DISK_FULL") this.#options.onDiskFull();
+      throw thrown;
+    }
     this.#leaderHighWatermark = fetched.highWatermark;
     this.#leaderLogStart = fetched.logStartOffset;
     this.advance();

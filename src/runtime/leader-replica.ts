@@ -4,7 +4,7 @@
  */
 import type { PartitionState } from "../metadata/records.ts";
 import type { ErrorCode } from "../model/errors.ts";
-import { OttlaError } from "../model/errors.ts";
+import { OttlaError, toOttlaError } from "../model/errors.ts";
 import type { BrokerEpoch, BrokerId, LeaderEpoch, Offset } from "../model/ids.ts";
 import type { TopicConfig } from "../model/topic-config.ts";
 import type { Timer } from "../ports/clock.ts";
@@ -40,6 +40,8 @@ export interface LeaderReplicaOptions {
   readonly lagTimeMaxMs: number;
   /** A follower that is not in the ISR may now belong to it. */
   readonly onIsrDue: (replica: LeaderReplica) => void;
+  /** The log refused an append for want of space. */
+  readonly onDiskFull: () => void;
 }
 
 /** A follower's fetch stream may be gone for so long before it leaves the ISR. */
@@ -57,6 +59,7 @@ export class LeaderReplica {
   readonly #ports: Ports;
   readonly #core: PartitionLeader;
   readonly #onIsrDue: (replica: LeaderReplica) => void;
+  readonly #onDiskFull: () => void;
   readonly #feeds = new Map<BrokerId, FollowerListener>();
   readonly #readers = new Set<LeaderListener>();
   /** acks=all: wait for the high watermark. acks=1: for the own disk. */
@@ -76,6 +79,7 @@ export class LeaderReplica {
     this.leaderEpoch = state.leaderEpoch;
     this.#config = config;
     this.#onIsrDue = options.onIsrDue;
+    this.#onDiskFull = options.onDiskFull;
     this.#core = new PartitionLeader({
       self: options.self,
       leaderEpoch: state.leaderEpoch,
@@ -120,7 +124,12 @@ export class LeaderReplica {
   /** Places the batch at the log's end and appends it; returns its base offset. */
   append(batch: Batch): Offset {
     const baseOffset = this.log.logEndOffset;
-    this.log.append([placeBatch(batch, { baseOffset, leaderEpoch: this.leaderEpoch })]);
+    try {
+      this.log.append([placeBatch(batch, { baseOffset, leaderEpoch: this.leaderEpoch })]);
+    } catch (thrown) {
+      if (toOttlaError(thrown).code === "DISK_FULL") this.#onDiskFull();
+      throw thrown;
+    }
     this.#core.onAppend(this.log.logEndOffset, this.#ports.clock.monotonicMs());
     for (const feed of this.#feeds.values()) feed.onAppended();
     return baseOffset;

@@ -34,6 +34,8 @@ export interface ReplicaOwner {
   onOnline(host: ReplicaHost): void;
   /** The log is offline; the host reopens it by itself. */
   onOffline(host: ReplicaHost, error: OttlaError): void;
+  /** The disk takes nothing more: others are to lead and to be waited for. The log stays open. */
+  onDiskFull(host: ReplicaHost): void;
   /** Whether an unclean election may have given up committed records of this topic. */
   mayLoseCommitted(host: ReplicaHost): boolean;
 }
@@ -47,6 +49,8 @@ export interface ReplicaHostOptions {
   readonly after: Promise<void>;
 }
 
+/** A replica without space says so again if it is still, or again, in the ISR by then. */
+const DISK_FULL_TOLD_MS = 2_000;
 const REOPEN_FIRST_MS = 1_000;
 const REOPEN_LONGEST_MS = 30_000;
 
@@ -69,6 +73,7 @@ export class ReplicaHost {
   #working = true;
   #raisingStart: Promise<void> | undefined;
   #offline = false;
+  #diskFullToldMs = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   constructor(ports: Ports, owner: ReplicaOwner, options: ReplicaHostOptions) {
@@ -203,6 +208,20 @@ export class ReplicaHost {
     );
   }
 
+  /**
+   * What is stored is sound and stays readable, so the log is not given up. But a leader that takes
+   * no record must make room for one that does, and a follower must not hold up the high watermark
+   * until the lag limit finds it. A sole member of the ISR stays: nobody else has the data.
+   */
+  #onDiskFull(): void {
+    const { isr } = this.#assignment.state;
+    const nowMs = this.#ports.clock.monotonicMs();
+    if (isr.length < 2 || !isr.includes(this.#owner.self)) return;
+    if (nowMs - this.#diskFullToldMs < DISK_FULL_TOLD_MS) return;
+    this.#diskFullToldMs = nowMs;
+    this.#owner.onDiskFull(this);
+  }
+
   #setOffline(error: OttlaError): void {
     if (this.#closed) return;
     const first = !this.#offline;
@@ -253,6 +272,7 @@ export class ReplicaHost {
       highWatermark: this.#highWatermark,
       lagTimeMaxMs: this.#owner.lagTimeMaxMs,
       onIsrDue: (replica) => this.#owner.onIsrDue(replica),
+      onDiskFull: () => this.#onDiskFull(),
     });
     this.#owner.onLeaderStarted(this.#leader);
   }
@@ -268,6 +288,7 @@ export class ReplicaHost {
       mayLoseCommitted: () => this.#owner.mayLoseCommitted(this),
       onChangeNeeded: (change) => this.#changeLog(follower, change),
       onLogStartDue: (offset) => this.#raiseLogStart(offset),
+      onDiskFull: () => this.#onDiskFull(),
     });
     this.#follower = follower;
     this.#owner.follow(follower);

@@ -181,6 +181,15 @@ export class ReplicaManager implements ReplicaOwner {
     this.#reports.failed(host.name);
   }
 
+  onDiskFull(host: ReplicaHost): void {
+    const { topic, partition } = host.name;
+    this.#ports.logger.error("a replica leaves the ISR because its disk is full", {
+      topic,
+      partition,
+    });
+    this.#reports.failed(host.name);
+  }
+
   mayLoseCommitted(host: ReplicaHost): boolean {
     const { config } = host.assignment;
     const unclean = (this.#image?.uncleanElectionsCount ?? 0) > 0;

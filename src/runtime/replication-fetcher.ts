@@ -208,7 +208,6 @@ export class ReplicationFetcher {
         if (bytes > 0) this.#report.schedule();
         continue;
       }
-      fetch.retryMs = RETRY_FIRST_MS;
       try {
         const reset = fetch.replica.receive(fetched);
         if (reset !== undefined) {
@@ -221,6 +220,8 @@ export class ReplicationFetcher {
         this.#onUnusable(fetch, toOttlaError(thrown));
         continue;
       }
+      // Only what was taken proves the way free again: a full disk refuses frame after frame.
+      if (bytes > 0) fetch.retryMs = RETRY_FIRST_MS;
       // Told once it is durable: that it arrived, the leader can wait to hear until then.
       if (bytes > 0) fetch.owed.push({ end: fetch.replica.log.logEndOffset, bytes });
     }

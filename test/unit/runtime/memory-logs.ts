@@ -39,6 +39,8 @@ export class MemoryLog implements PartitionLog {
   failure: OttlaError | undefined;
   onDurable: () => void = () => undefined;
   onFailure: (error: OttlaError) => void = () => undefined;
+  /** Takes nothing more, and stays readable. */
+  full = false;
   /** False: what is appended becomes durable when the test calls `sync`. */
   autoSync = true;
   /** True: reads answer with promises, as if nothing were cached. */
@@ -57,6 +59,7 @@ export class MemoryLog implements PartitionLog {
 
   append(batches: readonly Batch[]): void {
     if (this.failure !== undefined) throw this.failure;
+    if (this.full) throw new OttlaError("DISK_FULL", "the disk is full");
     for (const batch of batches) {
       if (batch.header.baseOffset !== this.logEndOffset) throw new Error("not contiguous");
       this.epochs.assign(batch.header.leaderEpoch, batch.header.baseOffset);

@@ -249,6 +249,38 @@ describe("log start", () => {
 });
 
 describe("storage errors", () => {
+  test("a follower whose disk is full is reported, and catches up when there is space", async () => {
+    await cluster.begin(image([partition()]));
+    cluster.log(3).full = true;
+    cluster.append(1, "a");
+    await cluster.until(() => cluster.failed.length > 0);
+    expect(cluster.failed).toEqual(["topic-id-0"]);
+    cluster.publish(image([partition({ isr: [1, 2], partitionEpoch: 2 })]));
+    await cluster.until(() => cluster.leader(1)?.highWatermark === 1);
+    // Out of the ISR it is nobody's concern: it tries again and again, and says nothing.
+    await cluster.run(10_000);
+    expect(cluster.failed).toHaveLength(1);
+    cluster.log(3).full = false;
+    await cluster.until(() => cluster.log(3).durableEndOffset === 1);
+  });
+
+  test("a leader whose disk is full is reported, unless nobody could take over", async () => {
+    await cluster.begin(image([partition()]));
+    cluster.append(1, "a");
+    await cluster.until(() => cluster.leader(1)?.highWatermark === 1);
+    cluster.log(1).full = true;
+    expect(() => cluster.append(1, "b")).toThrow("the disk is full");
+    await cluster.until(() => cluster.failed.length === 1);
+    // What it has is still read.
+    expect(cluster.leader(1)?.highWatermark).toBe(1);
+
+    cluster.publish(image([partition({ isr: [1], partitionEpoch: 2 })]));
+    await cluster.run(5_000);
+    expect(() => cluster.append(1, "c")).toThrow("the disk is full");
+    await cluster.run(1_000);
+    expect(cluster.failed).toHaveLength(1);
+  });
+
   test("a failed follower is reported, reopened, and catches up", async () => {
     await cluster.begin(image([partition()]));
     cluster.append(1, "a");

@@ -326,7 +326,6 @@ export class LevelPartitionLog implements PartitionLog {
     this.#flushTimer?.cancel();
     this.#queue.clear();
     this.#cache.clear();
-    ports.meter.count("ottla_storage_errors_total", {}, 1);
     ports.logger.error("replica went offline by a storage error", {
       replica: key,
       code: error.code,

@@ -183,7 +183,7 @@ export class ReplicaManager implements ReplicaOwner {
 
   onDiskFull(host: ReplicaHost): void {
     const { topic, partition } = host.name;
-    this.#ports.logger.error("a replica leaves the ISR because its disk is full", {
+    this.#ports.logger.warn("a replica leaves the ISR because its disk is full", {
       topic,
       partition,
     });

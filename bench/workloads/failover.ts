@@ -22,7 +22,12 @@ export async function failover(options: FailoverOptions): Promise<Figure[]> {
   {
     await using cluster = await startCluster({ brokers: 3 });
     await using admin = new Admin({ bootstrapServers: cluster.bootstrapServers });
-    await admin.createTopics([{ name: "gap", partitions: 1, replicationFactor: 3 }]);
+    const assignment = [
+      [1, 2, 3],
+      [2, 3, 1],
+      [3, 1, 2],
+    ];
+    await admin.createTopics([{ name: "gap", assignment }]);
     for (let kill = 0; kill < options.leaderKills; kill++) {
       leaderGaps.push(await gapOfKill(cluster, admin, "leader"));
     }
@@ -68,8 +73,11 @@ async function gapOfKill(
   admin: Admin,
   target: "leader" | "leading controller",
 ): Promise<number> {
-  const victim = await arrange(cluster, admin, target);
-  await using probe = await Probe.start(cluster.bootstrapServers, "gap");
+  const { controllerId } = await admin.describeCluster();
+  const other = (controllerId % 3) + 1;
+  const victim = target === "leader" ? other : controllerId;
+  await admin.electLeaders({ type: "preferred" });
+  await using probe = await Probe.start(cluster.bootstrapServers, "gap", victim - 1);
   await probe.acknowledgedFor(QUIET_MS / 2);
   probe.reset();
   await cluster.killBroker(victim);
@@ -78,29 +86,6 @@ async function gapOfKill(
   await cluster.startBroker(victim);
   await whole(admin);
   return gap;
-}
-
-/** Makes the partition's leader (not) the active controller by moving leadership, and names it. */
-async function arrange(
-  cluster: Cluster,
-  admin: Admin,
-  target: "leader" | "leading controller",
-): Promise<number> {
-  for (let tries = 0; tries < 20; tries++) {
-    const { controllerId } = await admin.describeCluster();
-    const [topic] = await admin.describeTopics(["gap"]);
-    const leader = topic?.partitions[0]?.leader ?? -1;
-    const isController = leader === controllerId;
-    if (leader !== -1 && isController === (target === "leading controller")) return leader;
-    // A controlled stop moves the partition's leader or the controller; the restart brings it back.
-    const mover = target === "leader" ? controllerId : leader;
-    if (cluster.isRunning(mover)) {
-      await cluster.stopBroker(mover);
-      await cluster.startBroker(mover);
-      await whole(admin);
-    }
-  }
-  throw new Error(`could not arrange a ${target}`);
 }
 
 /** Settles once every partition's ISR is its replica set. */
@@ -126,7 +111,7 @@ async function bystander(kills: number): Promise<number[]> {
     const { controllerId } = await admin.describeCluster();
     const others = cluster.brokerIds.filter((id) => id !== controllerId).slice(0, 3);
     await admin.createTopics([{ name: "gap", assignment: [others] }]);
-    await using probe = await Probe.start(cluster.bootstrapServers, "gap");
+    await using probe = await Probe.start(cluster.bootstrapServers, "gap", 0);
     await probe.acknowledgedFor(2 * QUIET_MS);
     probe.reset();
     await cluster.killBroker(controllerId);
@@ -143,21 +128,25 @@ class Probe implements AsyncDisposable {
   #lastAck = performance.now();
   #longest = 0;
 
-  private constructor(producer: Producer, topic: string) {
+  private constructor(producer: Producer, topic: string, partition: number) {
     this.#producer = producer;
     this.#timer = setInterval(() => {
       const value = new Uint8Array(100);
-      producer.send({ topic, partition: 0, value }).then(
+      producer.send({ topic, partition, value }).then(
         () => this.#acknowledged(),
         () => undefined,
       );
     }, PROBE_PERIOD_MS);
   }
 
-  static async start(bootstrapServers: readonly string[], topic: string): Promise<Probe> {
+  static async start(
+    bootstrapServers: readonly string[],
+    topic: string,
+    partition: number,
+  ): Promise<Probe> {
     const producer = new Producer({ bootstrapServers, lingerMs: 0 });
-    await producer.send({ topic, partition: 0, value: new Uint8Array(1) });
-    return new Probe(producer, topic);
+    await producer.send({ topic, partition, value: new Uint8Array(1) });
+    return new Probe(producer, topic, partition);
   }
 
   get longestGapMs(): number {

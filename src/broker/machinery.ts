@@ -51,6 +51,8 @@ export class Machinery {
   #listener: PeerListener | undefined;
   #replicasStarted = false;
   #registeredBefore = false;
+  /** Whether the controller has had this life of the broker unfenced. */
+  #hasServed = false;
   #clusterId: ClusterId | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -74,7 +76,10 @@ export class Machinery {
       registration: () => this.#registration(),
       condition: () => ({
         appliedIndex: loader.image.index,
-        wantFence: !this.#replicasStarted || logs.oldestPendingMs() > STORAGE_HANGS_MS,
+        wantFence:
+          !this.#replicasStarted ||
+          this.#waitsForItsVote() ||
+          logs.oldestPendingMs() > STORAGE_HANGS_MS,
       }),
       onRegistered: (brokerEpoch, index) => {
         this.#registeredBefore = true;
@@ -147,7 +152,22 @@ export class Machinery {
     if (image.clusterId === undefined) return "the cluster has not formed yet";
     if (own?.incarnationId !== this.incarnationId) return "the broker is not registered yet";
     if (!this.#replicasStarted) return "replicas are being opened";
+    if (this.#waitsForItsVote())
+      return "the broker is not a voter of the metadata quorum again yet";
     return own.fenced ? "the controller keeps the broker fenced" : "";
+  }
+
+  /**
+   * A voter that lost its disk is counted in for partitions only once it counts as a voter: whoever
+   * takes the next broker down when all replicas are in sync must still find a majority there. Once
+   * it has served in this life the question is settled.
+   */
+  #waitsForItsVote(): boolean {
+    if (this.#hasServed) return false;
+    const { nodeId, voters } = this.config;
+    if (voters.every(({ id }) => id !== nodeId)) return false;
+    const { role } = this.metadataLog.status();
+    return role === "observer" || role === "unformed";
   }
 
   async #begin(): Promise<void> {
@@ -170,6 +190,8 @@ export class Machinery {
 
   #onMetadata(image: MetadataImage): void {
     if (image.clusterId !== undefined) this.#joinCluster(image.clusterId);
+    const own = image.brokers.get(this.config.nodeId);
+    if (own?.incarnationId === this.incarnationId && !own.fenced) this.#hasServed = true;
     this.replicas.onMetadata(image);
   }
 

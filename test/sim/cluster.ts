@@ -185,10 +185,12 @@ export class Cluster implements RunContext {
     for (const invariant of this.invariants) invariant.atEnd?.();
   }
 
-  /** Every broker runs on the newest metadata, every replica is in sync and leads where preferred. */
+  /** Every broker runs unfenced on the newest metadata, every replica is in sync and leads where preferred. */
   get atRest(): boolean {
-    for (const { running, image } of this.brokers) {
+    for (const broker of this.brokers) {
+      const { running, image } = broker;
       if (running === undefined || image?.index !== this.#newest.index) return false;
+      if (this.isFenced(broker)) return false;
     }
     for (const [, partition] of partitionsOf(this.#newest)) {
       if (partition.leader === -1 || partition.isr.length !== partition.replicas.length) {
@@ -196,6 +198,18 @@ export class Cluster implements RunContext {
       }
     }
     return true;
+  }
+
+  isFenced(broker: SimBroker): boolean {
+    return this.#newest.brokers.get(broker.id)?.fenced === true;
+  }
+
+  /** Whether it leads a partition, or one has no leader. */
+  leads(broker: SimBroker): boolean {
+    for (const [, { leader }] of partitionsOf(this.#newest)) {
+      if (leader === -1 || leader === broker.id) return true;
+    }
+    return false;
   }
 
   describe(): string {

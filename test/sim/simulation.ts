@@ -52,6 +52,7 @@ const TOLD_MESSAGES = new Set([
 const TOPIC = "orders";
 const FORM_MS = 30_000;
 const HEAL_MS = 90_000;
+const TAKEOVER_MS = 15_000;
 const EXPLAINED_BY_DISK = /storage|disk|database|log|replica|segment|directory|write|flush|open/i;
 
 interface Drawn {
@@ -168,6 +169,7 @@ class Run {
     for (const producer of this.#producers) producer.stop();
     await this.#come("every producer is answered", () => this.#producers.every((p) => p.drained));
     await this.#come("the cluster comes to rest", () => this.#cluster.atRest);
+    await this.#loseOneAfterAnother();
     await this.#come("consumers reach the end", () => this.#allConsumed);
     for (const consumer of this.#consumers) consumer.stop();
     this.#checkConsumed();
@@ -271,6 +273,26 @@ class Run {
       `not within ${maxMs} ms: ${this.#cluster.describe()}; ${waiting.join("; ")}`,
     );
     throw this.#world.failure;
+  }
+
+  /**
+   * Once every replica is in sync any broker may be taken down, also right after another one came
+   * back, with an empty disk even: the rest must go on without it.
+   */
+  async #loseOneAfterAnother(): Promise<void> {
+    const cluster = this.#cluster;
+    const prng = this.#world.prng.fork("one after another");
+    const [first, second] = prng.shuffle(cluster.brokers);
+    if (first === undefined || second === undefined) return;
+    cluster.kill(first, "crash");
+    if (this.#drawn.minIsr > 1 && prng.chance(1, 2)) cluster.wipe(first);
+    await this.#come("a dead broker is noticed", () => cluster.isFenced(first), TAKEOVER_MS);
+    cluster.start(first);
+    await this.#come("a broker comes back", () => cluster.atRest);
+    cluster.kill(second, "crash");
+    await this.#come("the others take over", () => !cluster.leads(second), TAKEOVER_MS);
+    cluster.start(second);
+    await this.#come("the cluster comes to rest again", () => cluster.atRest);
   }
 
   get #allConsumed(): boolean {

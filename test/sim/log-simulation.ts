@@ -15,13 +15,13 @@ import { BatchBuilder } from "../../src/record/records.ts";
 import { ProducerStates } from "../../src/replica/producer-states.ts";
 import { LevelLogs } from "../../src/storage/level-logs.ts";
 import type { PartitionLog } from "../../src/storage/log.ts";
-import { crc32c } from "./sim-codecs.ts";
-import { SimNetwork } from "./sim-network.ts";
-import { SimNode } from "./sim-node.ts";
-import { createIncarnation } from "./sim-ports.ts";
-import { WALL_EPOCH_MS } from "./sim-timers.ts";
 import type { SimulationResult } from "./simulation.ts";
-import { describe, type TimelineLine, World } from "./world.ts";
+import { crc32c } from "./world/sim-codecs.ts";
+import { SimNetwork } from "./world/sim-network.ts";
+import { SimNode } from "./world/sim-node.ts";
+import { createIncarnation } from "./world/sim-ports.ts";
+import { WALL_EPOCH_MS } from "./world/sim-timers.ts";
+import { describe, type TimelineLine, World } from "./world/world.ts";
 
 export interface LogSimulationOptions {
   readonly seed: number;

@@ -6,7 +6,7 @@ import type { SlotFile } from "../../src/ports/files.ts";
 import type { KeyValueStore, KeyValueStores } from "../../src/ports/key-value-store.ts";
 import type { Ports } from "../../src/ports/ports.ts";
 import type { ReplicationUp } from "../../src/replica/messages.ts";
-import type { StartBroker } from "./cluster.ts";
+import type { StartBroker } from "./cluster/cluster.ts";
 
 export type PlantedBug = (ports: Ports) => Ports;
 

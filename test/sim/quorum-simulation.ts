@@ -11,16 +11,16 @@ import type { LogIndex, Term } from "../../src/model/ids.ts";
 import type { Ports } from "../../src/ports/ports.ts";
 import type { CommittedEntry, MetadataStateMachine } from "../../src/runtime/metadata-log.ts";
 import { RaftDriver } from "../../src/runtime/raft-driver.ts";
-import { Cluster, type RunningBroker } from "./cluster.ts";
+import { Cluster, type RunningBroker } from "./cluster/cluster.ts";
+import { FAULTS, type Fault, Nemesis } from "./faults/nemesis.ts";
 import { electionSafety } from "./invariants/r1-election-safety.ts";
 import { voteOnce } from "./invariants/r2-vote-once.ts";
 import { raftLogMatching } from "./invariants/r6-log-matching.ts";
 import { stateMachineSafety } from "./invariants/r7-state-machine-safety.ts";
-import { FAULTS, type Fault, Nemesis } from "./nemesis.ts";
 import { type PlantedBug, withBug } from "./planted-bugs.ts";
-import { crc32c } from "./sim-codecs.ts";
 import type { SimulationResult } from "./simulation.ts";
-import { describe, type TimelineLine, World } from "./world.ts";
+import { crc32c } from "./world/sim-codecs.ts";
+import { describe, type TimelineLine, World } from "./world/world.ts";
 
 export interface QuorumSimulationOptions {
   readonly seed: number;

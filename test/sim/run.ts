@@ -5,11 +5,11 @@
  * partition's log alone), and prints of each failed one the violated invariant and the last events. Ends with exit code 1 if any failed.
  */
 import { parseArgs } from "node:util";
+import { FAULTS, type Fault } from "./faults/nemesis.ts";
 import { runLogSimulation } from "./log-simulation.ts";
-import { FAULTS, type Fault } from "./nemesis.ts";
 import { runQuorumSimulation } from "./quorum-simulation.ts";
 import { runSimulation, type SimulationResult } from "./simulation.ts";
-import type { TimelineLine } from "./world.ts";
+import type { TimelineLine } from "./world/world.ts";
 
 const { values } = parseArgs({
   options: {
@@ -66,7 +66,7 @@ function report(result: SimulationResult, seconds: number): void {
 async function runOne(options: RunOptions): Promise<SimulationResult> {
   if (values.quorum) return runQuorumSimulation(options);
   if (values.log) return runLogSimulation(options);
-  const { startProductionBroker: startBroker } = await import("./production-broker.ts");
+  const { startProductionBroker: startBroker } = await import("./cluster/production-broker.ts");
   return runSimulation({ ...options, startBroker, verbose: values.verbose });
 }
 

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
+import { startProductionBroker as startBroker } from "./cluster/production-broker.ts";
 import {
   acknowledgeBeforeDurable,
   type PlantedBug,
   reportReceivedAsDurable,
   withBug,
 } from "./planted-bugs.ts";
-import { startProductionBroker as startBroker } from "./production-broker.ts";
 import { runSimulation } from "./simulation.ts";
 
 // Whole clusters of production brokers on virtual time. A seed that fails here is run again, with

@@ -5,16 +5,16 @@
  */
 import type { Prng } from "../../src/base/prng.ts";
 import { topicByName } from "../../src/metadata/image.ts";
-import { ClientCalls } from "./client-calls.ts";
-import { Cluster, type StartBroker } from "./cluster.ts";
-import type { ClusterShape } from "./cluster-config.ts";
-import { highWatermarkTap } from "./high-watermark-tap.ts";
+import { ClientCalls } from "./clients/client-calls.ts";
+import { SimConsumer } from "./clients/sim-consumer.ts";
+import { SimProducer } from "./clients/sim-producer.ts";
+import { Cluster, type StartBroker } from "./cluster/cluster.ts";
+import type { ClusterShape } from "./cluster/cluster-config.ts";
+import { highWatermarkTap } from "./cluster/high-watermark-tap.ts";
+import { FAULTS, type Fault, Nemesis } from "./faults/nemesis.ts";
 import { allInvariants } from "./invariants/all.ts";
-import { FAULTS, type Fault, Nemesis } from "./nemesis.ts";
-import { SimConsumer } from "./sim-consumer.ts";
-import { SimProducer } from "./sim-producer.ts";
-import type { TimelineLine } from "./world.ts";
-import { describe, World } from "./world.ts";
+import type { TimelineLine } from "./world/world.ts";
+import { describe, World } from "./world/world.ts";
 
 export interface SimulationOptions {
   readonly seed: number;

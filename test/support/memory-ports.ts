@@ -8,11 +8,11 @@
 
 import { Prng } from "../../src/base/prng.ts";
 import type { Ports } from "../../src/ports/ports.ts";
-import type { SimMeter } from "../sim/sim-meter.ts";
-import { SimNetwork } from "../sim/sim-network.ts";
-import { type LogLine, SimNode } from "../sim/sim-node.ts";
-import { createIncarnation, type SimLife } from "../sim/sim-ports.ts";
-import { World } from "../sim/world.ts";
+import type { SimMeter } from "../sim/world/sim-meter.ts";
+import { SimNetwork } from "../sim/world/sim-network.ts";
+import { type LogLine, SimNode } from "../sim/world/sim-node.ts";
+import { createIncarnation, type SimLife } from "../sim/world/sim-ports.ts";
+import { World } from "../sim/world/world.ts";
 
 export interface MemoryPortsOptions {
   /** Default 1. */

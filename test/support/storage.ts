@@ -5,7 +5,7 @@ import type { Crc32c } from "../../src/ports/codecs.ts";
 import { type Batch, placeBatch, splitBatches } from "../../src/record/batch.ts";
 import { BatchBuilder } from "../../src/record/records.ts";
 import type { PartitionLog } from "../../src/storage/log.ts";
-import { crc32c as softwareCrc32c } from "../sim/sim-codecs.ts";
+import { crc32c as softwareCrc32c } from "../sim/world/sim-codecs.ts";
 
 export const TOPIC_CONFIG: TopicConfig = {
   cleanupPolicy: ["delete"],

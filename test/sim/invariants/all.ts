@@ -1,5 +1,5 @@
 /** Every invariant that a run of the cluster checks after each event that could have broken it. */
-import type { Invariant, RunContext } from "../run-context.ts";
+import type { Invariant, RunContext } from "../cluster/run-context.ts";
 import { partitionMetadata } from "./c-partition-metadata.ts";
 import { noDuplicates } from "./i2-no-duplicates.ts";
 import { noAcknowledgedLoss } from "./p1-no-acknowledged-loss.ts";

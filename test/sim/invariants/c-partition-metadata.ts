@@ -7,7 +7,7 @@
  * - C9: a broker's epoch never falls.
  * Sources: KIP-966, KIP-841, KIP-631; Kafka's ReplicationControlManager.
  */
-import type { Invariant, RunContext } from "../run-context.ts";
+import type { Invariant, RunContext } from "../cluster/run-context.ts";
 
 export function partitionMetadata(context: RunContext): Invariant {
   const leaders = new Map<string, number>();

@@ -3,8 +3,8 @@
  * another without gap, begin at 0, and none occurs twice, whatever was retried, across failover and
  * restart. Source: KIP-98, KIP-360.
  */
-import type { ObservedBatch, ObservedLog } from "../observed-logs.ts";
-import { describeBatch, type Invariant, type RunContext } from "../run-context.ts";
+import type { ObservedBatch, ObservedLog } from "../cluster/observed-logs.ts";
+import { describeBatch, type Invariant, type RunContext } from "../cluster/run-context.ts";
 
 const SEQUENCES = 0x8000_0000;
 

@@ -5,9 +5,9 @@
  * of losing its whole directory. Sources: KIP-101, KIP-279, KIP-966; Ottla's own promise 1.
  */
 import type { Offset } from "../../../src/model/ids.ts";
-import type { ObservedLog } from "../observed-logs.ts";
-import type { Acknowledged, Invariant, RunContext } from "../run-context.ts";
-import { partitionsOf } from "../run-context.ts";
+import type { ObservedLog } from "../cluster/observed-logs.ts";
+import type { Acknowledged, Invariant, RunContext } from "../cluster/run-context.ts";
+import { partitionsOf } from "../cluster/run-context.ts";
 
 interface Held extends Acknowledged {
   /** Of the batch that was acknowledged. */

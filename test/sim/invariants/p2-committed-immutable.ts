@@ -7,7 +7,7 @@
  */
 import type { Offset } from "../../../src/model/ids.ts";
 import { lastOffset } from "../../../src/record/batch.ts";
-import type { ObservedBatch, ObservedLog } from "../observed-logs.ts";
+import type { ObservedBatch, ObservedLog } from "../cluster/observed-logs.ts";
 import {
   describeBatch,
   type HighWatermarkShown,
@@ -15,7 +15,7 @@ import {
   partitionByKey,
   partitionsOf,
   type RunContext,
-} from "../run-context.ts";
+} from "../cluster/run-context.ts";
 
 interface Shadow {
   /** Committed batches, append only. */

@@ -6,7 +6,12 @@
  * Each batch's content and predecessor are remembered by (partition, epoch, offset) as it is
  * written anywhere; equality of all prefixes follows by induction.
  */
-import { describeBatch, type Invariant, partitionsOf, type RunContext } from "../run-context.ts";
+import {
+  describeBatch,
+  type Invariant,
+  partitionsOf,
+  type RunContext,
+} from "../cluster/run-context.ts";
 
 export function logMatching(context: RunContext): Invariant {
   const seen = new Map<string, { content: string; previous: string | undefined }>();

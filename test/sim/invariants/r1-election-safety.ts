@@ -6,7 +6,7 @@
  * its term.
  */
 import type { RaftStreamMessage } from "../../../src/raft/messages.ts";
-import type { Invariant, RunContext } from "../run-context.ts";
+import type { Invariant, RunContext } from "../cluster/run-context.ts";
 
 export function electionSafety(context: RunContext): Invariant {
   const leaderOf = new Map<number, string>();

@@ -3,7 +3,7 @@
  * power loss too. Source: Ongaro 2014, section 3.4 and 3.8 (votes are persisted).
  */
 import type { RaftStreamMessage } from "../../../src/raft/messages.ts";
-import type { Invariant, RunContext } from "../run-context.ts";
+import type { Invariant, RunContext } from "../cluster/run-context.ts";
 
 export function voteOnce(context: RunContext): Invariant {
   const voteOf = new Map<string, string>();

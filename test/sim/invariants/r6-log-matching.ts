@@ -6,8 +6,8 @@
  * by (index, term); equality of all prefixes follows by induction.
  */
 import type { RaftStreamMessage } from "../../../src/raft/messages.ts";
-import type { Invariant, RunContext } from "../run-context.ts";
-import { crc32c } from "../sim-codecs.ts";
+import type { Invariant, RunContext } from "../cluster/run-context.ts";
+import { crc32c } from "../world/sim-codecs.ts";
 
 export function raftLogMatching(context: RunContext): Invariant {
   const seen = new Map<string, string>();

@@ -4,7 +4,7 @@
  * for the image, C11 and C12 of the controller (equal logs give equal images).
  */
 import type { MetadataImage } from "../../../src/metadata/image.ts";
-import type { Invariant, RunContext } from "../run-context.ts";
+import type { Invariant, RunContext } from "../cluster/run-context.ts";
 
 export function stateMachineSafety(context: RunContext): Invariant {
   const states = new Map<number, { readonly state: string; readonly node: string }>();

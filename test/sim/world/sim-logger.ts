@@ -1,5 +1,5 @@
 /** What a simulated process logs goes to whoever watches its machine. */
-import type { LogFields, Logger } from "../../src/ports/logger.ts";
+import type { LogFields, Logger } from "../../../src/ports/logger.ts";
 import type { Incarnation, LogLevel } from "./sim-node.ts";
 
 export class SimLogger implements Logger {

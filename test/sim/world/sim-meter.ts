@@ -1,5 +1,5 @@
 /** Keeps the numbers of one incarnation where a test can read them. */
-import { assert } from "../../src/base/assert.ts";
+import { assert } from "../../../src/base/assert.ts";
 import {
   COUNTERS,
   type CounterName,
@@ -7,8 +7,8 @@ import {
   type GaugeName,
   HISTOGRAMS,
   type HistogramName,
-} from "../../src/model/metrics.ts";
-import type { Labels, Meter } from "../../src/ports/meter.ts";
+} from "../../../src/model/metrics.ts";
+import type { Labels, Meter } from "../../../src/ports/meter.ts";
 
 type Collect = Parameters<Meter["onCollect"]>[0];
 

@@ -4,8 +4,8 @@
  * that an incarnation waits for goes through `later`, which is how a crash ends it for ever and how
  * a pause holds everything back at once.
  */
-import type { Prng } from "../../src/base/prng.ts";
-import type { LogFields } from "../../src/ports/logger.ts";
+import type { Prng } from "../../../src/base/prng.ts";
+import type { LogFields } from "../../../src/ports/logger.ts";
 import { SimDisk } from "./sim-disk.ts";
 import type { Scheduled, World } from "./world.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { utf8 } from "../../src/base/bytes.ts";
-import type { RaftStreamMessage } from "../../src/raft/messages.ts";
-import { createMemoryPorts } from "../support/memory-ports.ts";
+import { utf8 } from "../../../src/base/bytes.ts";
+import type { RaftStreamMessage } from "../../../src/raft/messages.ts";
+import { createMemoryPorts } from "../../support/memory-ports.ts";
 
 // What the simulator itself promises beyond the ports' contracts: a crash ends a life for ever,
 // power takes only what was not synced, and time moves only by events.

@@ -3,9 +3,9 @@
  * some runs are all network, some all disk, and some quiet; then one fault after another, each with
  * an end. `heal` ends everything.
  */
-import type { Prng } from "../../src/base/prng.ts";
-import type { Cluster, SimBroker } from "./cluster.ts";
-import { partitionsOf } from "./run-context.ts";
+import type { Prng } from "../../../src/base/prng.ts";
+import type { Cluster, SimBroker } from "../cluster/cluster.ts";
+import { partitionsOf } from "../cluster/run-context.ts";
 
 export const FAULTS = [
   "crash",

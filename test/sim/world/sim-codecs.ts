@@ -4,10 +4,10 @@
  * stand-ins with the same contract (a declared size that is checked before anything is opened).
  */
 import { deflateRawSync, gunzipSync, gzipSync, inflateRawSync } from "node:zlib";
-import { concatBytes, readInt32, readUint32, writeInt32 } from "../../src/base/bytes.ts";
-import { type Compression, compressionId } from "../../src/model/compression.ts";
-import { OttlaError } from "../../src/model/errors.ts";
-import type { Codecs } from "../../src/ports/codecs.ts";
+import { concatBytes, readInt32, readUint32, writeInt32 } from "../../../src/base/bytes.ts";
+import { type Compression, compressionId } from "../../../src/model/compression.ts";
+import { OttlaError } from "../../../src/model/errors.ts";
+import type { Codecs } from "../../../src/ports/codecs.ts";
 import type { Incarnation } from "./sim-node.ts";
 
 /** Eight tables, so that eight bytes are folded at a time. */

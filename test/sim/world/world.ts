@@ -4,8 +4,8 @@
  * broken. Nothing in here reads a real clock; one real `setImmediate` a turn is only the way to
  * learn that the microtask queue is empty.
  */
-import { Heap } from "../../src/base/heap.ts";
-import { Prng } from "../../src/base/prng.ts";
+import { Heap } from "../../../src/base/heap.ts";
+import { Prng } from "../../../src/base/prng.ts";
 
 /** Whole microseconds: sums of them are exact, so that two runs compare equal times as equal. */
 type Micros = number;

@@ -1,6 +1,6 @@
 /** Chance of one incarnation, from the seed. */
-import type { Prng } from "../../src/base/prng.ts";
-import type { Random } from "../../src/ports/random.ts";
+import type { Prng } from "../../../src/base/prng.ts";
+import type { Random } from "../../../src/ports/random.ts";
 
 export class SimRandom implements Random {
   readonly #prng: Prng;

@@ -3,11 +3,11 @@
  * by watching the stores themselves: what an invariant compares is what a restart would find, not
  * what a process believes.
  */
-import type { Offset, PartitionIndex, TopicId } from "../../src/model/ids.ts";
-import { partitionKey } from "../../src/model/ids.ts";
-import { lastOffset, readBatchHeader } from "../../src/record/batch.ts";
-import { isBatchKey, keyOffset, segmentBase } from "../../src/storage/segment-keys.ts";
-import type { SimNode } from "./sim-node.ts";
+import type { Offset, PartitionIndex, TopicId } from "../../../src/model/ids.ts";
+import { partitionKey } from "../../../src/model/ids.ts";
+import { lastOffset, readBatchHeader } from "../../../src/record/batch.ts";
+import { isBatchKey, keyOffset, segmentBase } from "../../../src/storage/segment-keys.ts";
+import type { SimNode } from "../world/sim-node.ts";
 
 export interface ObservedBatch {
   readonly baseOffset: Offset;

@@ -1,7 +1,7 @@
 /** Files of one incarnation, on its machine's disk. */
-import { assert } from "../../src/base/assert.ts";
-import { OttlaError } from "../../src/model/errors.ts";
-import type { FileLock, Files, SlotFile } from "../../src/ports/files.ts";
+import { assert } from "../../../src/base/assert.ts";
+import { OttlaError } from "../../../src/model/errors.ts";
+import type { FileLock, Files, SlotFile } from "../../../src/ports/files.ts";
 import type { SimDisk } from "./sim-disk.ts";
 import type { Incarnation } from "./sim-node.ts";
 

@@ -3,9 +3,9 @@
  * process, and its answer takes a while to come back, or never does. Clients run outside every
  * process of the cluster, on the world's own time, as plain callbacks.
  */
-import type { Prng } from "../../src/base/prng.ts";
-import type { BrokerApi } from "../../src/broker/broker-api.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Prng } from "../../../src/base/prng.ts";
+import type { BrokerApi } from "../../../src/broker/broker-api.ts";
+import type { Cluster } from "../cluster/cluster.ts";
 
 export type Outcome<Value> =
   | { readonly type: "ok"; readonly value: Value }

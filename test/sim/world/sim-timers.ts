@@ -1,7 +1,7 @@
 /** Clock and timers of one incarnation, on the world's virtual time. */
-import { assert } from "../../src/base/assert.ts";
-import { OttlaError } from "../../src/model/errors.ts";
-import type { Clock, Timer, Timers } from "../../src/ports/clock.ts";
+import { assert } from "../../../src/base/assert.ts";
+import { OttlaError } from "../../../src/model/errors.ts";
+import type { Clock, Timer, Timers } from "../../../src/ports/clock.ts";
 import type { Incarnation } from "./sim-node.ts";
 
 /** Virtual time begins here: 2026-01-01T00:00:00Z. */

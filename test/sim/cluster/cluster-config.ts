@@ -1,5 +1,5 @@
 /** Configuration of the simulated brokers: the defaults, with what a seed draws otherwise. */
-import type { BrokerConfig, Listener } from "../../src/model/broker-config.ts";
+import type { BrokerConfig, Listener } from "../../../src/model/broker-config.ts";
 
 const INTERNAL_PORT = 9_392;
 export const LOG_DIR = "/data";

@@ -12,9 +12,9 @@
  * - after a failed sync every later write fails, and the failed one may be there at reopening.
  */
 
-import { compareBytes } from "../../src/base/bytes.ts";
-import type { Prng } from "../../src/base/prng.ts";
-import type { Entry, KeyRange, WriteOperation } from "../../src/ports/key-value-store.ts";
+import { compareBytes } from "../../../src/base/bytes.ts";
+import type { Prng } from "../../../src/base/prng.ts";
+import type { Entry, KeyRange, WriteOperation } from "../../../src/ports/key-value-store.ts";
 
 interface JournalRecord {
   readonly operations: readonly WriteOperation[];

@@ -5,8 +5,8 @@
  * and before that are there or not, whole, by the draw of the seed. What a store keeps is the
  * matter of `sim-store.ts`. Operations take drawn times; writes of one store settle in order.
  */
-import type { Prng } from "../../src/base/prng.ts";
-import { OttlaError } from "../../src/model/errors.ts";
+import type { Prng } from "../../../src/base/prng.ts";
+import { OttlaError } from "../../../src/model/errors.ts";
 import type { Incarnation } from "./sim-node.ts";
 import { type OnChange, StoreState } from "./store-state.ts";
 import type { World } from "./world.ts";

@@ -9,9 +9,9 @@
  *   they get some prefix. A machine without power tells nobody: peers wait for the keepalive.
  * - A paused process keeps its sockets: peers wait for the keepalive too.
  */
-import type { Prng } from "../../src/base/prng.ts";
-import { OttlaError } from "../../src/model/errors.ts";
-import { LIMITS } from "../../src/model/limits.ts";
+import type { Prng } from "../../../src/base/prng.ts";
+import { OttlaError } from "../../../src/model/errors.ts";
+import { LIMITS } from "../../../src/model/limits.ts";
 import type {
   PeerAddress,
   PeerChannel,
@@ -20,7 +20,7 @@ import type {
   PeerListener,
   PeerNetwork,
   PeerStream,
-} from "../../src/ports/peer-network.ts";
+} from "../../../src/ports/peer-network.ts";
 import { copyMessage, copyThroughJson } from "./copy-message.ts";
 import type { EndOfLife, Incarnation, SimNode } from "./sim-node.ts";
 import type { World } from "./world.ts";

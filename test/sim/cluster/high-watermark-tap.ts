@@ -2,8 +2,8 @@
  * Listens to what leaders tell followers, and reports each high watermark that they show. A frame
  * names partitions by the handle that the follower chose when it began to fetch.
  */
-import { partitionKey } from "../../src/model/ids.ts";
-import type { ReplicationDown, ReplicationUp } from "../../src/replica/messages.ts";
+import { partitionKey } from "../../../src/model/ids.ts";
+import type { ReplicationDown, ReplicationUp } from "../../../src/replica/messages.ts";
 import type { Invariant } from "./run-context.ts";
 
 interface Fetching {

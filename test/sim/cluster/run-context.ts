@@ -1,12 +1,12 @@
 /** What the invariants of one run look at, and how they are told of what happened. */
 
-import type { FetchedOne } from "../../src/broker/broker-api.ts";
-import type { MetadataImage, PartitionImage } from "../../src/metadata/image.ts";
-import type { Offset, PartitionIndex, TopicId } from "../../src/model/ids.ts";
-import { partitionKey } from "../../src/model/ids.ts";
+import type { FetchedOne } from "../../../src/broker/broker-api.ts";
+import type { MetadataImage, PartitionImage } from "../../../src/metadata/image.ts";
+import type { Offset, PartitionIndex, TopicId } from "../../../src/model/ids.ts";
+import { partitionKey } from "../../../src/model/ids.ts";
+import type { SentMessage } from "../world/sim-network.ts";
+import type { World } from "../world/world.ts";
 import type { LogObserver, ObservedBatch, ObservedLogs } from "./observed-logs.ts";
-import type { SentMessage } from "./sim-network.ts";
-import type { World } from "./world.ts";
 
 /** A produce request was answered with success, as the answer left the broker. */
 export interface Acknowledged {

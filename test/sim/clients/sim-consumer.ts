@@ -2,15 +2,15 @@
  * A consumer of one partition: reads from the start and follows the tail, from whoever leads. What
  * it sees must be contiguous; what it has seen at the end must be what was acknowledged.
  */
-import type { Prng } from "../../src/base/prng.ts";
-import type { FetchedOne, FetchSession } from "../../src/broker/broker-api.ts";
-import { topicByName } from "../../src/metadata/image.ts";
-import { partitionKey } from "../../src/model/ids.ts";
-import { lastOffset, recordsSection } from "../../src/record/batch.ts";
-import { decodeRecords } from "../../src/record/records.ts";
-import type { Cluster, SimBroker } from "./cluster.ts";
-import { partitionByKey } from "./run-context.ts";
-import type { Incarnation } from "./sim-node.ts";
+import type { Prng } from "../../../src/base/prng.ts";
+import type { FetchedOne, FetchSession } from "../../../src/broker/broker-api.ts";
+import { topicByName } from "../../../src/metadata/image.ts";
+import { partitionKey } from "../../../src/model/ids.ts";
+import { lastOffset, recordsSection } from "../../../src/record/batch.ts";
+import { decodeRecords } from "../../../src/record/records.ts";
+import type { Cluster, SimBroker } from "../cluster/cluster.ts";
+import { partitionByKey } from "../cluster/run-context.ts";
+import type { Incarnation } from "../world/sim-node.ts";
 
 export interface SimConsumerOptions {
   readonly cluster: Cluster;

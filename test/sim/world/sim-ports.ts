@@ -1,5 +1,5 @@
 /** All ports of one life of a process on a simulated machine. */
-import type { Ports } from "../../src/ports/ports.ts";
+import type { Ports } from "../../../src/ports/ports.ts";
 import { SimCodecs } from "./sim-codecs.ts";
 import { SimFiles } from "./sim-files.ts";
 import { SimLogger } from "./sim-logger.ts";

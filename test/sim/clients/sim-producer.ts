@@ -3,17 +3,17 @@
  * batches under way at a time, sent again in order when one was refused or its answer was lost.
  */
 
-import { utf8 } from "../../src/base/bytes.ts";
-import type { Prng } from "../../src/base/prng.ts";
-import type { ProduceResult } from "../../src/broker/broker-api.ts";
-import { topicByName } from "../../src/metadata/image.ts";
-import { partitionKey } from "../../src/model/ids.ts";
-import { readBatchHeader } from "../../src/record/batch.ts";
-import { BatchBuilder } from "../../src/record/records.ts";
+import { utf8 } from "../../../src/base/bytes.ts";
+import type { Prng } from "../../../src/base/prng.ts";
+import type { ProduceResult } from "../../../src/broker/broker-api.ts";
+import { topicByName } from "../../../src/metadata/image.ts";
+import { partitionKey } from "../../../src/model/ids.ts";
+import { readBatchHeader } from "../../../src/record/batch.ts";
+import { BatchBuilder } from "../../../src/record/records.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import { crc32c } from "../world/sim-codecs.ts";
+import { WALL_EPOCH_MS } from "../world/sim-timers.ts";
 import type { ClientCalls, Outcome } from "./client-calls.ts";
-import type { Cluster } from "./cluster.ts";
-import { crc32c } from "./sim-codecs.ts";
-import { WALL_EPOCH_MS } from "./sim-timers.ts";
 
 export interface SimProducerOptions {
   readonly cluster: Cluster;

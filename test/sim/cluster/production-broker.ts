@@ -1,5 +1,5 @@
 /** The broker as it is shipped, on simulated ports. */
-import { Broker } from "../../src/broker/broker.ts";
+import { Broker } from "../../../src/broker/broker.ts";
 import type { StartBroker } from "./cluster.ts";
 
 export const startProductionBroker: StartBroker = async (ports, config) => {

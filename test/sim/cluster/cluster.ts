@@ -2,18 +2,18 @@
  * Production brokers on simulated machines. Whoever kills one may start it again; a process that
  * ends itself is started again by a supervisor, as an operator's would.
  */
-import type { BrokerApi } from "../../src/broker/broker-api.ts";
-import { EMPTY_IMAGE, type MetadataImage } from "../../src/metadata/image.ts";
-import type { BrokerConfig } from "../../src/model/broker-config.ts";
-import type { Ports } from "../../src/ports/ports.ts";
+import type { BrokerApi } from "../../../src/broker/broker-api.ts";
+import { EMPTY_IMAGE, type MetadataImage } from "../../../src/metadata/image.ts";
+import type { BrokerConfig } from "../../../src/model/broker-config.ts";
+import type { Ports } from "../../../src/ports/ports.ts";
+import { SimNetwork } from "../world/sim-network.ts";
+import { type LogLine, SimNode } from "../world/sim-node.ts";
+import { createIncarnation } from "../world/sim-ports.ts";
+import { describe, type World } from "../world/world.ts";
 import { brokerConfig, brokerName, type ClusterShape } from "./cluster-config.ts";
 import { ObservedLogs } from "./observed-logs.ts";
 import type { Invariant, RunContext } from "./run-context.ts";
 import { partitionByKey, partitionsOf } from "./run-context.ts";
-import { SimNetwork } from "./sim-network.ts";
-import { type LogLine, SimNode } from "./sim-node.ts";
-import { createIncarnation } from "./sim-ports.ts";
-import { describe, type World } from "./world.ts";
 
 export interface RunningBroker {
   readonly api: BrokerApi;

@@ -1,6 +1,6 @@
 /** The key-value stores of one incarnation, on its machine's disk. */
-import { equalBytes } from "../../src/base/bytes.ts";
-import { OttlaError } from "../../src/model/errors.ts";
+import { equalBytes } from "../../../src/base/bytes.ts";
+import { OttlaError } from "../../../src/model/errors.ts";
 import type {
   Entry,
   EntryIterator,
@@ -9,7 +9,7 @@ import type {
   KeyValueStores,
   StoreOptions,
   WriteOperation,
-} from "../../src/ports/key-value-store.ts";
+} from "../../../src/ports/key-value-store.ts";
 import type { SimDisk } from "./sim-disk.ts";
 import type { Incarnation } from "./sim-node.ts";
 import type { StoreState } from "./store-state.ts";

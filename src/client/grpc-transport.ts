@@ -1,7 +1,6 @@
 /** The transport over gRPC: one channel for each broker, all calls and streams on it. */
-import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
-import { ottla } from "../gen/ottla.js";
-import { isErrorCode, OttlaError } from "../model/errors.ts";
+import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { OttlaError } from "../model/errors.ts";
 import { LIMITS } from "../model/limits.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { BrokerAddress } from "./core/metadata-cache.ts";
@@ -14,6 +13,7 @@ import type {
   StreamEvents,
   Transport,
 } from "./transport.ts";
+import { codecs, deserializer, serializer, statusError } from "./wire.ts";
 
 const FLOW_CONTROL_WINDOW_BYTES = 4 * 1024 * 1024;
 const MESSAGE_SLACK_BYTES = 64 * 1024;
@@ -35,34 +35,6 @@ const CHANNEL_OPTIONS = {
   "grpc.keepalive_time_ms": 10_000,
   "grpc.keepalive_timeout_ms": 5_000,
 } as const;
-
-/**
- * Encode and decode of one generated message class, reduced to what is used here. In a decoded
- * message every field can be read: absent ones come from the class's prototype, lists empty and
- * messages null, as `messages.ts` says.
- */
-interface Codec {
-  encode(message: object): { finish(): Uint8Array };
-  decode(bytes: Uint8Array): object;
-}
-
-function codecs(request: string, response: string): { request: Codec; response: Codec } {
-  const types = ottla.v1 as unknown as Readonly<Record<string, Codec>>;
-  return { request: types[request] as Codec, response: types[response] as Codec };
-}
-
-function serializer(codec: Codec): (message: object) => Buffer {
-  return (message) => {
-    const bytes = codec.encode(message).finish();
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  };
-}
-
-function deserializer<Message>(codec: Codec): (bytes: Buffer) => Message {
-  // A plain Uint8Array: the `slice` of a Buffer shares memory where everybody expects a copy.
-  return ({ buffer, byteLength, byteOffset }) =>
-    codec.decode(new Uint8Array(buffer, byteOffset, byteLength)) as Message;
-}
 
 const NO_METADATA = new Metadata();
 const identity = (bytes: Buffer): Buffer => bytes;
@@ -113,7 +85,7 @@ class GrpcConnection implements Connection {
           signal?.removeEventListener("abort", abort);
           // A broker that goes down cancels calls too: only our own signal makes it ABORTED.
           if (error !== null && signal?.aborted === true) reject(abortedError(signal));
-          else if (error !== null) reject(this.#errorOf(error, `${name} to ${this.#address}`));
+          else if (error !== null) reject(statusError(error, `${name} to ${this.#address}`));
           else resolve(response as UnaryCalls[Name]["response"]);
         },
       );
@@ -168,7 +140,7 @@ class GrpcConnection implements Connection {
       if (!ended) events.onMessage(response);
     });
     call.on("error", (error: ServiceError) =>
-      end(this.#errorOf(error, `${name} to ${this.#address}`)),
+      end(statusError(error, `${name} to ${this.#address}`)),
     );
     call.on("end", () => {
       end(new OttlaError("NETWORK_EXCEPTION", `${this.#address} ended the ${name} stream`));
@@ -182,27 +154,5 @@ class GrpcConnection implements Connection {
         call.cancel();
       },
     };
-  }
-
-  #errorOf(error: ServiceError, what: string): OttlaError {
-    const [named] = error.metadata?.get("ottla-error-code") ?? [];
-    if (typeof named === "string" && isErrorCode(named)) {
-      const [field] = error.metadata.get("ottla-error-field");
-      return new OttlaError(named, error.details, {
-        cause: error,
-        ...(typeof field === "string" && field !== "" ? { field } : {}),
-      });
-    }
-    const message = `${what}: ${error.details}`;
-    switch (error.code) {
-      case status.DEADLINE_EXCEEDED:
-        return new OttlaError("REQUEST_TIMED_OUT", message, { cause: error });
-      case status.INVALID_ARGUMENT:
-        return new OttlaError("INVALID_REQUEST", message, { cause: error });
-      case status.RESOURCE_EXHAUSTED:
-        return new OttlaError("LIMIT_EXCEEDED", message, { cause: error });
-      default:
-        return new OttlaError("NETWORK_EXCEPTION", message, { cause: error });
-    }
   }
 }

@@ -9,13 +9,11 @@ import { OttlaError } from "../../model/errors.ts";
 import { LIMITS } from "../../model/limits.ts";
 import type { Timer } from "../../ports/clock.ts";
 import type { Ports } from "../../ports/ports.ts";
+import { MALFORMED } from "./decoder.ts";
 import { serviceError, statusOf } from "./status.ts";
 
 /** Queued beyond this a client is waited for. */
 const QUEUE_BYTES = 2 * 1024 * 1024;
-
-/** A message that does not follow the schema. */
-export const MALFORMED = Symbol("malformed");
 
 type Call = ServerDuplexStream<unknown, Buffer>;
 

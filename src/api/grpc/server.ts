@@ -9,18 +9,20 @@ import {
 import type { BrokerApi } from "../../broker/broker-api.ts";
 import { ottla } from "../../gen/ottla.js";
 import { closeServer, listenOn } from "../../grpc/listener.ts";
-import { decodeMessage, encodeMessage, type MessageType } from "../../grpc/messages.ts";
+import { encodeMessage, type MessageType } from "../../grpc/messages.ts";
 import type { BrokerConfig } from "../../model/broker-config.ts";
-import { OttlaError, toOttlaError } from "../../model/errors.ts";
+import { OttlaError } from "../../model/errors.ts";
 import { LIMITS } from "../../model/limits.ts";
 import type { Ports } from "../../ports/ports.ts";
 import { ADMIN_METHODS, type AdminMethod } from "./admin.ts";
-import { BidiStream, MALFORMED } from "./bidi-stream.ts";
+import { BidiStream } from "./bidi-stream.ts";
+import { decoder, type MALFORMED } from "./decoder.ts";
 import { addDiagnostics, type Diagnostics } from "./diagnostics.ts";
 import { serveFetch } from "./fetch-stream.ts";
 import { GRPC_LISTENER } from "./image-messages.ts";
 import { serveProduce } from "./produce-stream.ts";
 import { serviceError, statusOf } from "./status.ts";
+import { answerUnary } from "./unary.ts";
 
 const { v1 } = ottla;
 
@@ -112,9 +114,11 @@ class GrpcDoor {
       call: ServerUnaryCall<object | typeof MALFORMED, object>,
       callback: sendUnaryData<object>,
     ): void => {
-      this.#admin(name, method, call).then(
+      const { ports } = this.#options;
+      const leftMs = Number(call.getDeadline()) - ports.clock.wallMs();
+      answerUnary(this.#options, { name, method, request: call.request, leftMs }).then(
         (response) => callback(null, response),
-        (thrown: unknown) => callback(serviceError(statusOf(thrown, this.#options.ports.logger))),
+        (thrown: unknown) => callback(serviceError(statusOf(thrown, ports.logger))),
       );
     };
     this.server.register(
@@ -125,45 +129,4 @@ class GrpcDoor {
       "unary",
     );
   }
-
-  async #admin(
-    name: string,
-    method: AdminMethod<object, object>,
-    call: ServerUnaryCall<object | typeof MALFORMED, object>,
-  ): Promise<object> {
-    const { broker, ports } = this.#options;
-    const startedMs = ports.clock.monotonicMs();
-    try {
-      if (call.request === MALFORMED) {
-        throw new OttlaError("INVALID_REQUEST", "the message does not follow ottla.proto");
-      }
-      const timeoutMs = this.#timeoutMs(call.getDeadline());
-      return await method.handle(call.request, { broker, timeoutMs });
-    } catch (thrown) {
-      const error = toOttlaError(thrown).code;
-      ports.meter.count("ottla_request_errors_total", { request: name, error }, 1);
-      throw thrown;
-    } finally {
-      const seconds = (ports.clock.monotonicMs() - startedMs) / 1_000;
-      ports.meter.observe("ottla_request_duration_seconds", { request: name }, seconds);
-    }
-  }
-
-  #timeoutMs(deadline: Date | number): number {
-    const { ports, config } = this.#options;
-    const leftMs = Number(deadline) - ports.clock.wallMs();
-    return Math.min(config.requestTimeoutMs, Math.max(1, leftMs));
-  }
-}
-
-function decoder<Message>(
-  type: MessageType<Message>,
-): (bytes: Buffer) => Message | typeof MALFORMED {
-  return (bytes) => {
-    try {
-      return decodeMessage(type, bytes);
-    } catch {
-      return MALFORMED;
-    }
-  };
 }

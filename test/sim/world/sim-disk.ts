@@ -45,6 +45,11 @@ export class SimDisk {
   onStoreChange: (path: string, ...change: Parameters<OnChange>) => void = () => {};
   /** Told of each store that is gone from its path: removed, or renamed to somewhere else. */
   onStoreGone: (path: string) => void = () => {};
+  /**
+   * Told of each write that is handed to a store although an earlier one of the same opening had
+   * failed, and its caller had been told.
+   */
+  onWriteAfterFailure: (path: string) => void = () => {};
   /** How many faults have hit an operation; what a log line at level `error` is explained by. */
   faultsCount = 0;
 

@@ -49,6 +49,23 @@ export interface SentMessage {
   readonly stream: object;
 }
 
+export interface DeliveredMessage {
+  readonly to: Incarnation;
+  readonly from: string;
+  readonly channel: PeerChannel;
+  readonly message: unknown;
+  /** As in `SentMessage`. */
+  readonly stream: object;
+}
+
+/** One end of a stream; the other may still believe in it. */
+export interface StreamOfProcess {
+  readonly incarnation: Incarnation;
+  readonly peer: string;
+  readonly channel: PeerChannel;
+  readonly stream: object;
+}
+
 const WINDOW_BYTES = 1024 * 1024;
 const KEEPALIVE_MS = [2_000, 4_000] as const;
 const CONNECT_TIMEOUT_MS = [3_000, 10_000] as const;
@@ -61,6 +78,10 @@ export class SimNetwork {
   delays: NetworkDelays = { minMs: 0.05, meanMs: 0.3 };
   /** Called as a message is handed over, before anything else can happen. */
   readonly onSend: ((sent: SentMessage) => void)[] = [];
+  /** Called before the process that it is for gets a message. */
+  readonly onDeliver: ((delivered: DeliveredMessage) => void)[] = [];
+  /** Called as a process learns that a stream is over, or ends it; not when the process dies. */
+  readonly onStreamEnd: ((ended: StreamOfProcess) => void)[] = [];
   readonly #listeners = new Map<string, Listening>();
   readonly #connections = new Set<Connection>();
   readonly #links = new Map<string, LinkState>();
@@ -121,6 +142,15 @@ export class SimNetwork {
     return this.#connections.size;
   }
 
+  /** Every end of a stream that its process has not seen end. */
+  *streams(): IterableIterator<StreamOfProcess> {
+    for (const connection of this.#connections) {
+      for (const end of [connection.opener, connection.acceptor]) {
+        if (end !== undefined && !end.ended && end.incarnation.alive) yield end.identity;
+      }
+    }
+  }
+
   delayMs(): number {
     const tail = this.prng.chance(1, 1_000) ? this.prng.between(10, 100) : 1;
     return this.delays.minMs + (this.delays.meanMs * tail * this.prng.between(0, 200)) / 100;
@@ -128,6 +158,14 @@ export class SimNetwork {
 
   sent(sent: SentMessage): void {
     for (const told of this.onSend) told(sent);
+  }
+
+  delivered(delivered: DeliveredMessage): void {
+    for (const told of this.onDeliver) told(delivered);
+  }
+
+  streamEnded(ended: StreamOfProcess): void {
+    for (const told of this.onStreamEnd) told(ended);
   }
 
   forget(connection: Connection): void {
@@ -344,6 +382,16 @@ class StreamEnd implements PeerStream<unknown, unknown> {
     this.#peerName = peerName;
   }
 
+  get identity(): StreamOfProcess {
+    const { channel } = this.#connection;
+    return {
+      incarnation: this.incarnation,
+      peer: this.#peerName,
+      channel,
+      stream: this.#connection,
+    };
+  }
+
   send(message: unknown): boolean {
     if (this.ended || !this.incarnation.alive) return false;
     const { network, channel } = this.#connection;
@@ -436,7 +484,15 @@ class StreamEnd implements PeerStream<unknown, unknown> {
       return;
     }
     this.peer?.taken(item.sizeBytes);
-    this.#connection.network.world.mix(item.sizeBytes);
+    const { network, channel } = this.#connection;
+    network.world.mix(item.sizeBytes);
+    network.delivered({
+      to: this.incarnation,
+      from: this.#peerName,
+      channel,
+      message: item.message,
+      stream: this.#connection,
+    });
     this.onMessage(item.message);
   }
 
@@ -464,6 +520,7 @@ class StreamEnd implements PeerStream<unknown, unknown> {
 
   #finish(): void {
     this.ended = true;
+    this.#connection.network.streamEnded(this.identity);
     this.#incoming = [];
     if (this.peer === undefined || this.peer.ended)
       this.#connection.network.forget(this.#connection);

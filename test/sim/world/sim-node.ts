@@ -45,6 +45,8 @@ export class SimNode {
   /** Added to the world's wall clock. */
   wallOffsetMs = 0;
   incarnation: Incarnation | undefined;
+  /** The world's event in which its process last ran: observers look only at those that did. */
+  ranInEvent = -1;
   /** Called with every line that the process logs. */
   onLog: (line: LogLine) => void = () => {};
   /** The process ended itself. */
@@ -120,8 +122,10 @@ export class SimNode {
   ): Scheduled {
     const deferred: Deferred = { kind, label: `${this.name} ${label}`, incarnation, run };
     const scheduled = this.world.schedule(delayMs, deferred.label, () => this.#run(deferred));
+    if (kind === "timer") incarnation.timersCount++;
     return {
       cancel() {
+        if (kind === "timer" && deferred.run !== undefined) incarnation.timersCount--;
         deferred.run = undefined;
         scheduled.cancel();
       },
@@ -136,6 +140,8 @@ export class SimNode {
     }
     const run = deferred.run;
     deferred.run = undefined;
+    if (deferred.kind === "timer") deferred.incarnation.timersCount--;
+    this.ranInEvent = this.world.eventsCount;
     run();
   }
 
@@ -158,6 +164,8 @@ export class Incarnation {
   /** 1 for the first life. */
   readonly life: number;
   alive = true;
+  /** Timers that are set and have neither fired nor been cancelled. */
+  timersCount = 0;
 
   constructor(node: SimNode, life: number) {
     this.node = node;

@@ -47,6 +47,8 @@ class SimStore implements KeyValueStore {
   #closing: Promise<void> | undefined;
   /** When the last write handed over will settle: writes settle in order. */
   #lastSettleMs = 0;
+  /** The event in which a write was first refused. */
+  #failedInEvent = Number.POSITIVE_INFINITY;
 
   constructor(incarnation: Incarnation, disk: SimDisk, state: StoreState, path: string) {
     this.#incarnation = incarnation;
@@ -69,6 +71,8 @@ class SimStore implements KeyValueStore {
     if (!this.#incarnation.alive) return new Promise(() => {});
     const copies = operations.map(copyOf);
     const { world } = this.#incarnation;
+    // Within that event others may hand over what they had begun before they could know.
+    if (world.eventsCount > this.#failedInEvent) this.#disk.onWriteAfterFailure(this.#path);
     const delay = this.#disk.delayMs(options.sync ? "syncMs" : "writeMs");
     const settleMs = Math.max(this.#lastSettleMs, world.nowMs + delay);
     this.#lastSettleMs = settleMs;
@@ -80,7 +84,12 @@ class SimStore implements KeyValueStore {
           world.fail("written bytes stay as they are until the write settles", this.#path);
         }
       }
-      this.#perform(copies, options.sync);
+      try {
+        this.#perform(copies, options.sync);
+      } catch (thrown) {
+        this.#failedInEvent = Math.min(this.#failedInEvent, world.eventsCount);
+        throw thrown;
+      }
     });
   }
 

@@ -64,6 +64,19 @@ export class StoreState {
     return entry !== undefined && compareBytes(entry.key, key) === 0 ? entry.value : undefined;
   }
 
+  /** Whether what stands under the key now, or that nothing does, survives a loss of power. */
+  isSynced(key: Uint8Array): boolean {
+    for (const { operations } of this.#journal) {
+      for (const operation of operations) if (compareBytes(operation.key, key) === 0) return false;
+    }
+    return true;
+  }
+
+  /** Writes that no sync has covered. */
+  get unsyncedCount(): number {
+    return this.#journal.length;
+  }
+
   *entries(): IterableIterator<Entry> {
     yield* this.#entries;
   }

@@ -88,8 +88,8 @@ function checkSettled(leader: LeaderReplica): void {
 }
 
 /**
- * Raises the log start of the leader; followers take it over from their streams. Settles when the
- * leader has it.
+ * Raises the log start of the leader; followers take it over from their streams. Settles once every
+ * replica in sync has it (Kafka's DeleteRecords).
  */
 export async function deleteRecordsOf(
   ports: Ports,
@@ -108,8 +108,10 @@ export async function deleteRecordsOf(
         { field: "before_offset" },
       );
     }
-    await within(ports, timeoutMs, leader.raiseLogStart(before));
-    const lowWatermark = leader.log.logStartOffset;
+    const limitMs = Math.min(Math.max(0, timeoutMs), TIMEOUT_LONGEST_MS);
+    const deadlineMs = ports.clock.monotonicMs() + limitMs;
+    await within(ports, limitMs, leader.deleteBefore(before, deadlineMs));
+    const { lowWatermark } = leader;
     return { topic, partition, error: undefined, lowWatermark, leader: undefined };
   } catch (thrown) {
     return {
@@ -122,11 +124,14 @@ export async function deleteRecordsOf(
   }
 }
 
-/** Rejects with REQUEST_TIMED_OUT if the work takes longer; it goes on all the same. */
-async function within(ports: Ports, timeoutMs: number, work: Promise<void>): Promise<void> {
+/**
+ * Rejects with REQUEST_TIMED_OUT if the work takes longer, on a disk that hangs too; it goes on all
+ * the same.
+ */
+async function within(ports: Ports, limitMs: number, work: Promise<void>): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    const timer = ports.timers.after(Math.min(Math.max(0, timeoutMs), TIMEOUT_LONGEST_MS), () => {
-      reject(new OttlaError("REQUEST_TIMED_OUT", `not done within ${timeoutMs} ms`));
+    const timer = ports.timers.after(limitMs, () => {
+      reject(new OttlaError("REQUEST_TIMED_OUT", `not done within ${limitMs} ms`));
     });
     work
       .then(resolve, reject)

@@ -139,6 +139,19 @@ export class PartitionLeader {
     }
   }
 
+  /**
+   * The smallest log start of the maximal ISR: below it no leader to come has records, unless it is
+   * elected from outside the ISR. Kafka's low watermark.
+   */
+  lowWatermark(ownLogStartOffset: Offset): Offset {
+    let lowest = ownLogStartOffset;
+    for (const id of this.#maximalIsr) {
+      if (id === this.#self) continue;
+      lowest = Math.min(lowest, this.#followers.get(id)?.logStartOffset ?? 0);
+    }
+    return lowest;
+  }
+
   onAppend(logEndOffset: Offset, nowMs: number): void {
     assert(logEndOffset >= this.#logEndOffset, "a leader's log end fell");
     for (const follower of this.#followers.values()) {

@@ -65,6 +65,8 @@ export class LeaderReplica {
   /** acks=all: wait for the high watermark. acks=1: for the own disk. */
   readonly #replicated = new AckQueue();
   readonly #durable = new AckQueue();
+  /** delete-records: wait for the low watermark. */
+  readonly #deleting = new AckQueue();
   #config: TopicConfig;
   #expiry: { readonly timer: Timer; readonly atMs: number } | undefined;
   #closed = false;
@@ -159,6 +161,7 @@ export class LeaderReplica {
     const rose = this.#core.onMetadata(state, effectiveMinIsr(config, state), nowMs);
     this.#countIsrChange(before, state.isr);
     if (rose) this.#onHighWatermark();
+    this.#onLowWatermark();
   }
 
   /** A follower's fetch begins; an earlier one of the same follower is over. */
@@ -182,6 +185,7 @@ export class LeaderReplica {
     if (this.#core.onProgress(id, progress, this.#ports.clock.monotonicMs())) {
       this.#onHighWatermark();
     }
+    this.#onLowWatermark();
     if (!this.#core.isr.includes(id)) this.#onIsrDue(this);
   }
 
@@ -205,7 +209,31 @@ export class LeaderReplica {
     this.#core.onProposalLost();
   }
 
-  /** delete-records: durable here when settled; followers learn it with their next frame. */
+  /** Smallest log start of the ISR. */
+  get lowWatermark(): Offset {
+    return this.#core.lowWatermark(this.log.logStartOffset);
+  }
+
+  /**
+   * delete-records: settles once the low watermark is at `offset`, so that no leader elected from
+   * the ISR serves what is below. Rejects with OFFSET_OUT_OF_RANGE above the high watermark, and
+   * with REQUEST_TIMED_OUT: it goes on all the same.
+   */
+  async deleteBefore(offset: Offset, deadlineMs: number): Promise<void> {
+    await this.raiseLogStart(offset);
+    if (this.#closed) throw new OttlaError("NOT_LEADER_OR_FOLLOWER", "this replica leads no more");
+    if (this.lowWatermark >= offset) return;
+    await new Promise<void>((resolve, reject) => {
+      const settle = (error: ErrorCode | undefined): void => {
+        if (error === undefined) resolve();
+        else reject(new OttlaError(error, `not every replica in sync has deleted below ${offset}`));
+      };
+      this.#deleting.push({ endOffset: offset, deadlineMs, settle });
+      this.#armExpiry(deadlineMs);
+    });
+  }
+
+  /** Durable here when settled; followers learn it with their next frame. */
   async raiseLogStart(offset: Offset): Promise<void> {
     if (offset > this.#core.highWatermark) {
       throw new OttlaError(
@@ -229,6 +257,7 @@ export class LeaderReplica {
     this.#expiry?.timer.cancel();
     this.#replicated.failAll(error);
     this.#durable.failAll(error);
+    this.#deleting.failAll(error);
     const listeners = [...this.#feeds.values(), ...this.#readers];
     this.#feeds.clear();
     this.#readers.clear();
@@ -241,6 +270,10 @@ export class LeaderReplica {
     this.log.saveHighWatermark(highWatermark);
     for (const feed of this.#feeds.values()) feed.onWatermark();
     for (const reader of this.#readers) reader.onWatermark();
+  }
+
+  #onLowWatermark(): void {
+    if (this.#deleting.size > 0) this.#deleting.release(this.lowWatermark);
   }
 
   #countIsrChange(before: readonly BrokerId[], after: readonly BrokerId[]): void {
@@ -267,9 +300,11 @@ export class LeaderReplica {
     const late = this.#core.underMinIsr ? "NOT_ENOUGH_REPLICAS_AFTER_APPEND" : "REQUEST_TIMED_OUT";
     this.#replicated.expire(nowMs, late);
     this.#durable.expire(nowMs, "REQUEST_TIMED_OUT");
+    this.#deleting.expire(nowMs, "REQUEST_TIMED_OUT");
     const next = Math.min(
       this.#replicated.earliestDeadlineMs(),
       this.#durable.earliestDeadlineMs(),
+      this.#deleting.earliestDeadlineMs(),
     );
     if (next !== Number.POSITIVE_INFINITY) this.#armExpiry(next);
   }

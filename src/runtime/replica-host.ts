@@ -359,7 +359,10 @@ export class ReplicaHost {
       })
       .then(() => {
         this.#raisingStart = undefined;
-        if (this.#log === log) this.#follower?.advance();
+        if (this.#log !== log || this.#follower === undefined) return;
+        this.#follower.advance();
+        // The leader may have somebody wait for it.
+        this.#owner.onFollowerDurable(this.#follower);
       });
   }
 }

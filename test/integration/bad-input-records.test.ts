@@ -140,7 +140,7 @@ describe("batches", () => {
 
   it("refuses unknown acks", async () => {
     const result = await raw.produce({ topic: "victim", batch, acks: 2 as 1 });
-    expect(result.error).toMatchObject({ code: "INVALID_REQUEST", field: "acks" });
+    expect(result.error).toMatchObject({ code: "INVALID_REQUIRED_ACKS", field: "acks" });
   });
 
   it("stores a compression bomb closed; the consumer that opens it refuses it", async () => {

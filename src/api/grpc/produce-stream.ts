@@ -5,14 +5,14 @@
 import type { BrokerApi, ProduceResult } from "../../broker/broker-api.ts";
 import { ottla } from "../../gen/ottla.js";
 import { encodeMessage } from "../../grpc/messages.ts";
-import { type OttlaError, toOttlaError } from "../../model/errors.ts";
+import { OttlaError, toOttlaError } from "../../model/errors.ts";
 import { NONE } from "../../model/ids.ts";
 import { LIMITS } from "../../model/limits.ts";
 import type { Ports } from "../../ports/ports.ts";
 import type { BidiStream } from "./bidi-stream.ts";
 import { checkCount, checkName, checkNumber } from "./checks.ts";
 import { hintMessage } from "./image-messages.ts";
-import { errorMessage, invalid } from "./status.ts";
+import { errorMessage } from "./status.ts";
 
 const v1 = ottla.v1;
 type Request = ottla.v1.ProduceRequest.$Properties;
@@ -71,11 +71,23 @@ class ProduceStream {
     const acks = request.acks ?? 0;
     try {
       if (acks !== -1 && acks !== 0 && acks !== 1) {
-        throw invalid("acks", acks, "it must be 0, 1 or -1 (all)");
+        throw new OttlaError(
+          "INVALID_REQUIRED_ACKS",
+          `acks is ${acks}; it must be 0, 1 or -1 (all)`,
+          {
+            field: "acks",
+          },
+        );
       }
       checkName("partitions.topic", topic);
       if (!batch || batch.length === 0) {
-        throw invalid("partitions.batch", "empty", "it must be one RecordBatch");
+        throw new OttlaError(
+          "INVALID_RECORD",
+          "partitions.batch is empty; it must be one RecordBatch",
+          {
+            field: "partitions.batch",
+          },
+        );
       }
       const produced = this.#broker.produce({
         ...about,

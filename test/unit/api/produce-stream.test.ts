@@ -135,7 +135,12 @@ describe("the Produce stream", () => {
     }
     await until(() => responses.length === requests.length);
     const errors = responses.map(({ partitions }) => partitions?.[0]?.error);
-    expect(errors.map((error) => error?.code)).toEqual(Array(4).fill("INVALID_REQUEST"));
+    expect(errors.map((error) => error?.code)).toEqual([
+      "INVALID_REQUIRED_ACKS",
+      "INVALID_REQUEST",
+      "INVALID_REQUEST",
+      "INVALID_RECORD",
+    ]);
     expect(errors.map((error) => error?.field)).toEqual([
       "acks",
       "partitions.topic",

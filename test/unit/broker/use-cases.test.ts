@@ -44,12 +44,15 @@ describe("offsets", () => {
   test("delete-records raises the start, never above the high watermark", async () => {
     const desk = await Desk.start(image([partition()]));
     for (const text of ["a", "b", "c"]) await desk.produce(desk.batch(text));
+    const { world } = desk.cluster.member(1).memory;
     const remove = (beforeOffset: number) =>
-      deleteRecordsOf(
-        desk.ports,
-        desk.partitions,
-        { topic: TOPIC, partition: 0, beforeOffset },
-        1_000,
+      world.settle(
+        deleteRecordsOf(
+          desk.ports,
+          desk.partitions,
+          { topic: TOPIC, partition: 0, beforeOffset },
+          1_000,
+        ),
       );
     expect(await remove(2)).toMatchObject({ error: undefined, lowWatermark: 2 });
     expect((await remove(4)).error?.code).toBe("OFFSET_OUT_OF_RANGE");

@@ -116,6 +116,14 @@ export class ReplicaCluster {
     return leader.append(batch);
   }
 
+  /** Nothing reaches the broker any more; its connections stay, until their keepalive. */
+  holdBack(id: number): void {
+    const { network } = this.member(1).memory;
+    for (const other of this.members) {
+      if (other.id !== id) network.setLink(`node-${other.id}`, `node-${id}`, "hold");
+    }
+  }
+
   async run(durationMs: number): Promise<void> {
     await this.member(1).memory.world.runFor(durationMs);
   }

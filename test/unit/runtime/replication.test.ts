@@ -235,6 +235,42 @@ describe("log start", () => {
     });
   });
 
+  test("delete-records waits for every replica in sync, and for no other", async () => {
+    await cluster.begin(image([partition()]));
+    for (const text of ["a", "b", "c"]) cluster.append(1, text);
+    await cluster.until(() => cluster.leader(1)?.highWatermark === 3);
+    cluster.holdBack(3);
+    let settled = false;
+    const deadlineMs = cluster.member(1).memory.ports.clock.monotonicMs() + 60_000;
+    const deleted = cluster.leader(1)?.deleteBefore(2, deadlineMs);
+    deleted?.then(
+      () => {
+        settled = true;
+      },
+      () => undefined,
+    );
+    await cluster.until(() => cluster.log(2).logStartOffset === 2);
+    await cluster.run(100);
+    expect(settled).toBe(false);
+    expect(cluster.leader(1)?.lowWatermark).toBe(0);
+    cluster.publish(image([partition({ isr: [1, 2], partitionEpoch: 2 })]));
+    await deleted;
+    expect(cluster.leader(1)?.lowWatermark).toBe(2);
+  });
+
+  test("delete-records that comes to no end in time is refused", async () => {
+    await cluster.begin(image([partition()]));
+    cluster.append(1, "a");
+    await cluster.until(() => cluster.leader(1)?.highWatermark === 1);
+    cluster.holdBack(3);
+    const deadlineMs = cluster.member(1).memory.ports.clock.monotonicMs() + 500;
+    const refusal = expect(cluster.leader(1)?.deleteBefore(1, deadlineMs)).rejects.toMatchObject({
+      code: "REQUEST_TIMED_OUT",
+    });
+    await cluster.run(600);
+    await refusal;
+  });
+
   test("a follower that ends below the leader's start begins anew there", async () => {
     await cluster.begin(image([partition({ isr: [1, 2] })]));
     cluster.member(3).manager.onMetadata(image([]));

@@ -15,13 +15,13 @@ import { BatchBuilder } from "../../src/record/records.ts";
 import { ProducerStates } from "../../src/replica/producer-states.ts";
 import { LevelLogs } from "../../src/storage/level-logs.ts";
 import type { PartitionLog } from "../../src/storage/log.ts";
-import type { SimulationResult } from "./simulation.ts";
+import { type Play, runWorld, type SimulationResult } from "./run-world.ts";
 import { crc32c } from "./world/sim-codecs.ts";
 import { SimNetwork } from "./world/sim-network.ts";
 import { SimNode } from "./world/sim-node.ts";
 import { createIncarnation } from "./world/sim-ports.ts";
 import { WALL_EPOCH_MS } from "./world/sim-timers.ts";
-import { describe, type TimelineLine, World } from "./world/world.ts";
+import { describe, type TimelineLine, type World } from "./world/world.ts";
 
 export interface LogSimulationOptions {
   readonly seed: number;
@@ -32,24 +32,11 @@ export interface LogSimulationOptions {
 
 const REPLICA = { topicId: "AAAAAAAAAAAAAAAAAAAAAA", partition: 0, topic: "log" };
 
-export async function runLogSimulation(options: LogSimulationOptions): Promise<SimulationResult> {
-  const world = new World(options.seed);
-  if (options.onNote !== undefined) world.onNote = options.onNote;
-  const onUnhandled = (thrown: unknown): void =>
-    world.fail("no unhandled rejection", describe(thrown));
-  process.on("unhandledRejection", onUnhandled);
-  const run = new LogRun(world, options);
-  try {
-    await run.play();
-  } catch (thrown) {
-    if (world.failure === undefined) world.fail("the simulation itself", describe(thrown));
-  } finally {
-    process.off("unhandledRejection", onUnhandled);
-  }
-  return run.result();
+export function runLogSimulation(options: LogSimulationOptions): Promise<SimulationResult> {
+  return runWorld(options, (world) => new LogRun(world, options));
 }
 
-class LogRun {
+class LogRun implements Play {
   readonly #world: World;
   readonly #options: LogSimulationOptions;
   readonly #prng: Prng;
@@ -137,19 +124,8 @@ class LogRun {
     if (world.failure !== undefined) throw world.failure;
   }
 
-  result(): SimulationResult {
-    const world = this.#world;
-    const { failure } = world;
-    return {
-      seed: this.#options.seed,
-      traceHash: world.traceHash,
-      virtualMs: world.nowMs,
-      eventsCount: world.eventsCount,
-      acknowledgedCount: this.#appendedCount,
-      faultsCount: this.#faultsCount,
-      failure: failure && { invariant: failure.invariant, message: failure.message },
-      timeline: world.timeline,
-    };
+  tell(): ReturnType<Play["tell"]> {
+    return { acknowledgedCount: this.#appendedCount, faultsCount: this.#faultsCount };
   }
 
   async #open(ports: Ports): Promise<{ logs: LevelLogs; log: PartitionLog }> {

@@ -12,25 +12,30 @@ import type { Ports } from "../../src/ports/ports.ts";
 import type { CommittedEntry, MetadataStateMachine } from "../../src/runtime/metadata-log.ts";
 import { RaftDriver } from "../../src/runtime/raft-driver.ts";
 import { Cluster, type RunningBroker } from "./cluster/cluster.ts";
-import { FAULTS, type Fault, Nemesis } from "./faults/nemesis.ts";
+import { FAULTS } from "./faults/catalogue.ts";
+import { Nemesis } from "./faults/nemesis.ts";
+import { drawPlan, type FaultPlan } from "./faults/plan.ts";
 import { electionSafety } from "./invariants/r1-election-safety.ts";
 import { voteOnce } from "./invariants/r2-vote-once.ts";
 import { raftLogMatching } from "./invariants/r6-log-matching.ts";
 import { stateMachineSafety } from "./invariants/r7-state-machine-safety.ts";
 import { type PlantedBug, withBug } from "./planted-bugs.ts";
-import type { SimulationResult } from "./simulation.ts";
+import { type Play, runWorld, type SimulationResult } from "./run-world.ts";
 import { crc32c } from "./world/sim-codecs.ts";
-import { describe, type TimelineLine, World } from "./world/world.ts";
+import type { TimelineLine, World } from "./world/world.ts";
 
 export interface QuorumSimulationOptions {
   readonly seed: number;
   readonly faultsMs?: number;
-  readonly faults?: readonly Fault[];
+  readonly faults?: readonly string[];
+  /** These faults instead of drawn ones. */
+  readonly plan?: FaultPlan;
   readonly onNote?: (line: TimelineLine) => void;
   /** Put between every node and its ports. */
   readonly bug?: PlantedBug;
 }
 
+const FAULTS_MS = 12_000;
 const HEAL_MS = 60_000;
 
 /** Keeps every payload under its index; an image stands for it in the cluster's eyes. */
@@ -108,28 +113,12 @@ async function startNode(ports: Ports, config: BrokerConfig): Promise<QuorumNode
   return { api, driver, machine, stop: () => driver.close() };
 }
 
-export async function runQuorumSimulation(
-  options: QuorumSimulationOptions,
-): Promise<SimulationResult> {
-  const world = new World(options.seed);
-  if (options.onNote !== undefined) world.onNote = options.onNote;
-  const onUnhandled = (thrown: unknown): void =>
-    world.fail("no unhandled rejection", describe(thrown));
-  process.on("unhandledRejection", onUnhandled);
-  const run = new QuorumRun(world, options);
-  try {
-    await run.play();
-  } catch (thrown) {
-    if (world.failure === undefined) world.fail("the simulation itself", describe(thrown));
-  } finally {
-    process.off("unhandledRejection", onUnhandled);
-  }
-  return run.result();
+export function runQuorumSimulation(options: QuorumSimulationOptions): Promise<SimulationResult> {
+  return runWorld(options, (world) => new QuorumRun(world, options));
 }
 
-class QuorumRun {
+class QuorumRun implements Play {
   readonly #world: World;
-  readonly #options: QuorumSimulationOptions;
   readonly #cluster: Cluster;
   readonly #nemesis: Nemesis;
   readonly #prng: Prng;
@@ -139,7 +128,6 @@ class QuorumRun {
 
   constructor(world: World, options: QuorumSimulationOptions) {
     this.#world = world;
-    this.#options = options;
     this.#prng = world.prng.fork("proposals");
     const shape = world.prng.fork("shape");
     const votersCount = shape.pick([1, 3, 3, 3, 5]);
@@ -169,10 +157,20 @@ class QuorumRun {
         cluster.fail("nothing is logged as an error without a cause", line);
       }
     };
+    const faults = world.prng.fork("nemesis");
+    const plan = drawPlan({
+      prng: faults,
+      allowed: options.faults ?? FAULTS,
+      durationMs: options.faultsMs ?? FAULTS_MS,
+      brokersCount: cluster.brokers.length,
+      mayGoBeyond: false,
+    });
     this.#nemesis = new Nemesis({
       cluster,
-      prng: world.prng.fork("nemesis"),
-      allowed: options.faults ?? FAULTS,
+      plan: options.plan ?? plan,
+      minIsr: 2,
+      // Whether a wiped voter counts again does not show from outside: one disk may be lost a run.
+      whole: () => false,
     });
   }
 
@@ -181,13 +179,13 @@ class QuorumRun {
     const cluster = this.#cluster;
     const { shape } = cluster;
     world.note(
-      `${shape.votersCount} voters, ${shape.brokersCount} nodes, faults ${this.#nemesis.faults.join(" ")}`,
+      `${shape.votersCount} voters, ${shape.brokersCount} nodes, faults ${this.#nemesis.kinds.join(" ")}`,
     );
     for (const broker of cluster.brokers) cluster.start(broker);
     this.#propose();
     await this.#come("a quorum forms", () => this.#committed.size > 0, 30_000);
     this.#nemesis.start();
-    await world.runFor(this.#options.faultsMs ?? 12_000);
+    await world.runFor(this.#nemesis.plan.durationMs);
     this.#nemesis.heal();
     const before = this.#committed.size;
     await this.#come("proposals are committed again", () => this.#committed.size > before + 5);
@@ -198,18 +196,12 @@ class QuorumRun {
     if (world.failure !== undefined) throw world.failure;
   }
 
-  result(): SimulationResult {
-    const world = this.#world;
-    const { failure } = world;
+  tell(): ReturnType<Play["tell"]> {
     return {
-      seed: this.#options.seed,
-      traceHash: world.traceHash,
-      virtualMs: world.nowMs,
-      eventsCount: world.eventsCount,
       acknowledgedCount: this.#committed.size,
       faultsCount: this.#nemesis.injectedCount,
-      failure: failure && { invariant: failure.invariant, message: failure.message },
-      timeline: world.timeline,
+      plan: this.#nemesis.plan,
+      injected: Object.fromEntries(this.#nemesis.injected),
     };
   }
 

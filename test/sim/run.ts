@@ -5,7 +5,7 @@
  * partition's log alone), and prints of each failed one the violated invariant and the last events. Ends with exit code 1 if any failed.
  */
 import { parseArgs } from "node:util";
-import { FAULTS, type Fault } from "./faults/nemesis.ts";
+import { FAULTS, faultsNamed } from "./faults/catalogue.ts";
 import { runLogSimulation } from "./log-simulation.ts";
 import { runQuorumSimulation } from "./quorum-simulation.ts";
 import { runSimulation, type SimulationResult } from "./simulation.ts";
@@ -27,23 +27,13 @@ const { values } = parseArgs({
 
 interface RunOptions {
   readonly seed: number;
-  readonly faults: readonly Fault[];
+  readonly faults: readonly string[];
   readonly faultsMs?: number;
   readonly onNote?: (line: TimelineLine) => void;
 }
 
-function faultsOf(list: string | undefined): readonly Fault[] {
-  if (list === undefined) return FAULTS;
-  return list
-    .split(",")
-    .filter(Boolean)
-    .map((name) => {
-      const fault = FAULTS.find((each) => each === name);
-      if (fault === undefined) {
-        throw new Error(`fault "${name}" is none of ${FAULTS.join(", ")}`);
-      }
-      return fault;
-    });
+function faultsOf(list: string | undefined): readonly string[] {
+  return list === undefined ? FAULTS : faultsNamed(list.split(",").filter(Boolean));
 }
 
 function line({ atMs, text }: TimelineLine): string {

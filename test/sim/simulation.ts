@@ -11,32 +11,27 @@ import { SimProducer } from "./clients/sim-producer.ts";
 import { Cluster, type StartBroker } from "./cluster/cluster.ts";
 import type { ClusterShape } from "./cluster/cluster-config.ts";
 import { highWatermarkTap } from "./cluster/high-watermark-tap.ts";
-import { FAULTS, type Fault, Nemesis } from "./faults/nemesis.ts";
+import { FAULTS } from "./faults/catalogue.ts";
+import { Nemesis } from "./faults/nemesis.ts";
+import { drawPlan, type FaultPlan } from "./faults/plan.ts";
 import { allInvariants } from "./invariants/all.ts";
-import type { TimelineLine } from "./world/world.ts";
-import { describe, World } from "./world/world.ts";
+import { type Play, runWorld, type SimulationResult } from "./run-world.ts";
+import type { TimelineLine, World } from "./world/world.ts";
+
+export type { SimulationResult } from "./run-world.ts";
 
 export interface SimulationOptions {
   readonly seed: number;
   readonly startBroker: StartBroker;
   /** How long faults are injected, in virtual ms. Default 12,000. */
   readonly faultsMs?: number;
-  /** Of which faults the seed may draw. Default all. */
-  readonly faults?: readonly Fault[];
+  /** Of which kinds of faults the seed may draw. Default all. */
+  readonly faults?: readonly string[];
+  /** These faults instead of drawn ones. */
+  readonly plan?: FaultPlan;
   readonly onNote?: (line: TimelineLine) => void;
   /** Also what brokers log from `info` up. */
   readonly verbose?: boolean;
-}
-
-export interface SimulationResult {
-  readonly seed: number;
-  readonly traceHash: string;
-  readonly virtualMs: number;
-  readonly eventsCount: number;
-  readonly acknowledgedCount: number;
-  readonly faultsCount: number;
-  readonly failure: { readonly invariant: string; readonly message: string } | undefined;
-  readonly timeline: readonly TimelineLine[];
 }
 
 const TOLD_MESSAGES = new Set([
@@ -50,6 +45,7 @@ const TOLD_MESSAGES = new Set([
   "timeout-now",
 ]);
 const TOPIC = "orders";
+const FAULTS_MS = 12_000;
 const FORM_MS = 30_000;
 const HEAL_MS = 90_000;
 const TAKEOVER_MS = 15_000;
@@ -91,24 +87,11 @@ function draw(prng: Prng): Drawn {
   };
 }
 
-export async function runSimulation(options: SimulationOptions): Promise<SimulationResult> {
-  const world = new World(options.seed);
-  if (options.onNote !== undefined) world.onNote = options.onNote;
-  const onUnhandled = (thrown: unknown): void =>
-    world.fail("no unhandled rejection", describe(thrown));
-  process.on("unhandledRejection", onUnhandled);
-  const run = new Run(world, options);
-  try {
-    await run.play();
-  } catch (thrown) {
-    if (world.failure === undefined) world.fail("the simulation itself", describe(thrown));
-  } finally {
-    process.off("unhandledRejection", onUnhandled);
-  }
-  return run.result();
+export function runSimulation(options: SimulationOptions): Promise<SimulationResult> {
+  return runWorld(options, (world) => new Run(world, options));
 }
 
-class Run {
+class Run implements Play {
   readonly #world: World;
   readonly #options: SimulationOptions;
   readonly #drawn: Drawn;
@@ -148,22 +131,25 @@ class Run {
       const name = `consumer-${partition}`;
       return new SimConsumer({ cluster, prng: prng.fork(name), name, topic: TOPIC, partition });
     });
-    this.#nemesis = new Nemesis({
-      cluster,
-      prng: world.prng.fork("nemesis"),
-      // With one replica in sync as enough, a lost disk may have been the only one that counted.
-      allowed: (options.faults ?? FAULTS).filter((fault) => fault !== "wipe" || drawn.minIsr > 1),
+    const faults = world.prng.fork("nemesis");
+    const plan = drawPlan({
+      prng: faults,
+      allowed: options.faults ?? FAULTS,
+      durationMs: options.faultsMs ?? FAULTS_MS,
+      brokersCount: drawn.shape.brokersCount,
+      mayGoBeyond: false,
     });
+    this.#nemesis = new Nemesis({ cluster, plan: options.plan ?? plan, minIsr: drawn.minIsr });
   }
 
   async play(): Promise<void> {
     const world = this.#world;
-    world.note(`${JSON.stringify(this.#drawn, jsonMap)} faults ${this.#nemesis.faults.join(" ")}`);
+    world.note(`${JSON.stringify(this.#drawn, jsonMap)} faults ${this.#nemesis.kinds.join(" ")}`);
     await this.#form();
     for (const producer of this.#producers) producer.start();
     for (const consumer of this.#consumers) consumer.start();
     this.#nemesis.start();
-    await world.runFor(this.#options.faultsMs ?? 12_000);
+    await world.runFor(this.#nemesis.plan.durationMs);
     this.#nemesis.heal();
     await world.runFor(1_500);
     for (const producer of this.#producers) producer.stop();
@@ -177,19 +163,13 @@ class Run {
     if (world.failure !== undefined) throw world.failure;
   }
 
-  result(): SimulationResult {
-    const world = this.#world;
+  tell(): ReturnType<Play["tell"]> {
     const acknowledged = this.#producers.map(({ acknowledgedCount }) => acknowledgedCount);
-    const { failure } = world;
     return {
-      seed: this.#options.seed,
-      traceHash: world.traceHash,
-      virtualMs: world.nowMs,
-      eventsCount: world.eventsCount,
       acknowledgedCount: acknowledged.reduce((left, right) => left + right, 0),
       faultsCount: this.#nemesis.injectedCount,
-      failure: failure && { invariant: failure.invariant, message: failure.message },
-      timeline: world.timeline,
+      plan: this.#nemesis.plan,
+      injected: Object.fromEntries(this.#nemesis.injected),
     };
   }
 

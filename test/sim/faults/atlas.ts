@@ -1,0 +1,89 @@
+/**
+ * What the promise covers, kept as a map of good copies: which machines have lost what they had
+ * vouched for, and whether the cluster has been whole again since. As long as the injector stays
+ * within it, every loss is a bug. The idea is TigerBeetle's fault atlas.
+ *
+ * The promise: one machine's disk may be lost at a time, once every replica is in sync again and
+ * nobody is fenced after the last loss. And with `min.insync.replicas=1` none may be: what was
+ * acknowledged may have lain on that disk only.
+ */
+import type { Cluster, SimBroker } from "../cluster/cluster.ts";
+import { partitionsOf } from "../cluster/run-context.ts";
+
+export interface AtlasOptions {
+  readonly cluster: Cluster;
+  /** Of every topic, the smallest. */
+  readonly minIsr: number;
+  /** Every replica in sync, every voter counted again, nobody fenced. */
+  readonly whole: () => boolean;
+}
+
+export class Atlas {
+  readonly #cluster: Cluster;
+  readonly #minIsr: number;
+  /** Machines that lost something, and have not been seen whole since. */
+  readonly #lost = new Set<SimBroker>();
+  /** Machines on whose disks damage may lie unseen for the rest of the run. */
+  readonly #damaged = new Set<SimBroker>();
+  #beyond = false;
+
+  constructor({ cluster, minIsr, whole }: AtlasOptions) {
+    this.#cluster = cluster;
+    this.#minIsr = minIsr;
+    // Wholeness is a matter of metadata, and changes with it only.
+    cluster.watch([
+      {
+        onImage: () => {
+          if (this.#lost.size > 0 && whole()) this.#lost.clear();
+        },
+      },
+    ]);
+  }
+
+  /** More was taken than is promised to survive. */
+  get beyond(): boolean {
+    return this.#beyond;
+  }
+
+  goBeyond(): void {
+    this.#beyond = true;
+  }
+
+  /** Whether what it vouches for is what it has. */
+  isWhole(broker: SimBroker): boolean {
+    return !this.#lost.has(broker);
+  }
+
+  /** Whether the broker may lose its whole disk now. */
+  mayLose(broker: SimBroker): boolean {
+    const { shape } = this.#cluster;
+    // A sole voter that forgets everything forms another cluster, as it must.
+    if (this.#minIsr < 2 || shape.votersCount < 3) return false;
+    if (this.#lost.size > 0) return false;
+    for (const other of this.#damaged) if (other !== broker) return false;
+    return this.#heldWithout(broker);
+  }
+
+  /** Whether some of what lies on its disk may rot unseen: then nobody else's may, ever. */
+  mayDamage(broker: SimBroker): boolean {
+    if (!this.#damaged.has(broker) && this.#damaged.size > 0) return false;
+    return this.mayLose(broker);
+  }
+
+  lose(broker: SimBroker): void {
+    this.#lost.add(broker);
+    this.#damaged.delete(broker);
+  }
+
+  damage(broker: SimBroker): void {
+    this.#damaged.add(broker);
+  }
+
+  /** Every partition has somebody else who holds all that was committed. */
+  #heldWithout(broker: SimBroker): boolean {
+    for (const [, { isr, elr }] of partitionsOf(this.#cluster.newestImage())) {
+      if (![...isr, ...elr].some((id) => id !== broker.id)) return false;
+    }
+    return true;
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * What every kind of run has in common: a world from a seed, a budget, nothing unhandled, and a
+ * result. A run that holds, one that breaks an invariant, and one that spent its budget before
+ * either could be said are three different things.
+ */
+import type { FaultPlan } from "./faults/plan.ts";
+import { describe, type TimelineLine, World } from "./world/world.ts";
+
+export interface Budget {
+  readonly eventsMax: number;
+  readonly heapBytesMax: number;
+}
+
+/** About ten times what the longest run of the usual length needs. */
+export const DEFAULT_BUDGET: Budget = {
+  eventsMax: 20_000_000,
+  heapBytesMax: 1_500 * 1024 * 1024,
+};
+
+export interface SimulationResult {
+  readonly seed: number;
+  readonly traceHash: string;
+  readonly virtualMs: number;
+  readonly eventsCount: number;
+  readonly acknowledgedCount: number;
+  readonly faultsCount: number;
+  readonly failure: { readonly invariant: string; readonly message: string } | undefined;
+  /** Why nothing can be said: the run was ended because it exceeded its budget. */
+  readonly unknown?: string;
+  readonly timeline: readonly TimelineLine[];
+  /** The faults as they were played. */
+  readonly plan?: FaultPlan;
+  /** How often each rare path was taken, by the name of its probe. */
+  readonly probes?: Readonly<Record<string, number>>;
+  /** How many faults of each kind began. */
+  readonly injected?: Readonly<Record<string, number>>;
+}
+
+/** One run in its world. */
+export interface Play {
+  play(): Promise<void>;
+  /** What only this kind of run knows of itself. */
+  tell(): Pick<
+    SimulationResult,
+    "acknowledgedCount" | "faultsCount" | "plan" | "probes" | "injected"
+  >;
+}
+
+export interface RunWorldOptions {
+  readonly seed: number;
+  readonly onNote?: (line: TimelineLine) => void;
+  readonly budget?: Budget;
+}
+
+class BudgetExceeded extends Error {
+  override readonly name = "BudgetExceeded";
+}
+
+/** Looking at the heap costs a few microseconds, an event about ten. */
+const LOOK_EVERY_EVENTS = 4_096;
+
+export async function runWorld(
+  options: RunWorldOptions,
+  begin: (world: World) => Play,
+): Promise<SimulationResult> {
+  const { seed, onNote } = options;
+  const world = new World(seed);
+  if (onNote !== undefined) world.onNote = onNote;
+  watchBudget(world, options.budget ?? DEFAULT_BUDGET);
+  const onUnhandled = (thrown: unknown): void =>
+    world.fail("no unhandled rejection", describe(thrown));
+  process.on("unhandledRejection", onUnhandled);
+  const play = begin(world);
+  let unknown: string | undefined;
+  try {
+    await play.play();
+  } catch (thrown) {
+    if (thrown instanceof BudgetExceeded) unknown = thrown.message;
+    else if (world.failure === undefined) world.fail("the simulation itself", describe(thrown));
+  } finally {
+    process.off("unhandledRejection", onUnhandled);
+  }
+  const { failure } = world;
+  return {
+    seed,
+    traceHash: world.traceHash,
+    virtualMs: world.nowMs,
+    eventsCount: world.eventsCount,
+    ...play.tell(),
+    failure: failure && { invariant: failure.invariant, message: failure.message },
+    ...(unknown === undefined ? {} : { unknown }),
+    timeline: world.timeline,
+  };
+}
+
+function watchBudget(world: World, { eventsMax, heapBytesMax }: Budget): void {
+  world.observers.push(() => {
+    const { eventsCount } = world;
+    if (eventsCount > eventsMax) throw new BudgetExceeded(`more than ${eventsMax} events`);
+    if (eventsCount % LOOK_EVERY_EVENTS !== 0) return;
+    const { heapUsed } = process.memoryUsage();
+    if (heapUsed > heapBytesMax) {
+      throw new BudgetExceeded(`more than ${heapBytesMax} bytes of heap at event ${eventsCount}`);
+    }
+  });
+}

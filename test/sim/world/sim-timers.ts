@@ -3,6 +3,7 @@ import { assert } from "../../../src/base/assert.ts";
 import { OttlaError } from "../../../src/model/errors.ts";
 import type { Clock, Timer, Timers } from "../../../src/ports/clock.ts";
 import type { Incarnation } from "./sim-node.ts";
+import type { Scheduled } from "./world.ts";
 
 /** Virtual time begins here: 2026-01-01T00:00:00Z. */
 export const WALL_EPOCH_MS = 1_767_225_600_000;
@@ -36,8 +37,7 @@ export class SimTimers implements Timers {
 
   after(delayMs: number, callback: () => void): Timer {
     checkDelay(delayMs);
-    // A real timer has a grain of a millisecond and never fires early.
-    return this.#incarnation.later(Math.max(1, delayMs), "timer", "timer", callback);
+    return new SimTimer(this.#incarnation, delayMs, callback);
   }
 
   every(periodMs: number, callback: () => void): Timer {
@@ -80,6 +80,29 @@ export class SimTimers implements Timers {
 
   yield(): Promise<void> {
     return this.#incarnation.promise(0, "compute", "yield", () => {});
+  }
+}
+
+class SimTimer implements Timer {
+  readonly #incarnation: Incarnation;
+  #scheduled: Scheduled | undefined;
+
+  constructor(incarnation: Incarnation, delayMs: number, callback: () => void) {
+    this.#incarnation = incarnation;
+    incarnation.timersCount++;
+    // A real timer has a grain of a millisecond and never fires early.
+    this.#scheduled = incarnation.later(Math.max(1, delayMs), "timer", "timer", () => {
+      this.#scheduled = undefined;
+      incarnation.timersCount--;
+      callback();
+    });
+  }
+
+  cancel(): void {
+    if (this.#scheduled === undefined) return;
+    this.#scheduled.cancel();
+    this.#scheduled = undefined;
+    this.#incarnation.timersCount--;
   }
 }
 

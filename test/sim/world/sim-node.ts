@@ -7,7 +7,7 @@
 import type { Prng } from "../../../src/base/prng.ts";
 import type { LogFields } from "../../../src/ports/logger.ts";
 import { SimDisk } from "./sim-disk.ts";
-import type { Scheduled, World } from "./world.ts";
+import { type EventOwner, type Scheduled, type SimEvent, textHash, type World } from "./world.ts";
 
 export type EventKind = "timer" | "disk" | "network" | "compute";
 
@@ -30,13 +30,6 @@ export interface SimNodeOptions {
   readonly diskBytes?: number;
 }
 
-interface Deferred {
-  readonly kind: EventKind;
-  readonly label: string;
-  readonly incarnation: Incarnation;
-  run: (() => void) | undefined;
-}
-
 export class SimNode {
   readonly world: World;
   readonly name: string;
@@ -55,7 +48,7 @@ export class SimNode {
   readonly onEnd: ((incarnation: Incarnation, how: EndOfLife) => void)[] = [];
   #lives = 0;
   #paused = false;
-  #deferred: Deferred[] = [];
+  #deferred: SimEvent[] = [];
 
   constructor(options: SimNodeOptions) {
     this.world = options.world;
@@ -108,41 +101,19 @@ export class SimNode {
           ...waiting.filter(({ kind }) => kind !== "timer"),
         ]
       : waiting;
-    for (const deferred of ordered) {
-      this.world.schedule(0, deferred.label, () => this.#run(deferred));
-    }
+    for (const event of ordered) this.world.postpone(event, 0);
   }
 
-  later(
-    incarnation: Incarnation,
-    delayMs: number,
-    kind: EventKind,
-    label: string,
-    run: () => void,
-  ): Scheduled {
-    const deferred: Deferred = { kind, label: `${this.name} ${label}`, incarnation, run };
-    const scheduled = this.world.schedule(delayMs, deferred.label, () => this.#run(deferred));
-    if (kind === "timer") incarnation.timersCount++;
-    return {
-      cancel() {
-        if (kind === "timer" && deferred.run !== undefined) incarnation.timersCount--;
-        deferred.run = undefined;
-        scheduled.cancel();
-      },
-    };
-  }
-
-  #run(deferred: Deferred): void {
-    if (!deferred.incarnation.alive || deferred.run === undefined) return;
+  /** An event of the running process is due: it runs, or waits until the process goes on. */
+  take(event: SimEvent): void {
     if (this.#paused) {
-      this.#deferred.push(deferred);
+      this.#deferred.push(event);
       return;
     }
-    const run = deferred.run;
-    deferred.run = undefined;
-    if (deferred.kind === "timer") deferred.incarnation.timersCount--;
     this.ranInEvent = this.world.eventsCount;
-    run();
+    const { run } = event;
+    event.run = undefined;
+    run?.();
   }
 
   #end(how: EndOfLife): void {
@@ -159,10 +130,11 @@ export class SimNode {
 
 export type EndOfLife = "crash" | "power loss" | "exit";
 
-export class Incarnation {
+export class Incarnation implements EventOwner {
   readonly node: SimNode;
   /** 1 for the first life. */
   readonly life: number;
+  readonly traceId: number;
   alive = true;
   /** Timers that are set and have neither fired nor been cancelled. */
   timersCount = 0;
@@ -170,6 +142,7 @@ export class Incarnation {
   constructor(node: SimNode, life: number) {
     this.node = node;
     this.life = life;
+    this.traceId = textHash(node.name) ^ life;
   }
 
   get world(): World {
@@ -178,7 +151,11 @@ export class Incarnation {
 
   /** Runs `run` after `delayMs`, unless the incarnation has ended by then. */
   later(delayMs: number, kind: EventKind, label: string, run: () => void): Scheduled {
-    return this.node.later(this, delayMs, kind, label, run);
+    return this.world.schedule(delayMs, label, run, this, kind);
+  }
+
+  take(event: SimEvent): void {
+    if (this.alive) this.node.take(event);
   }
 
   /** A promise that settles with `run`'s outcome after `delayMs`; never, if the incarnation ends. */

@@ -1,0 +1,34 @@
+/** KIP-101 case 1, KAFKA-1211. */
+import { CONTROLLER_ASIDE, scenario } from "./story.ts";
+
+const [A, B] = [2, 3];
+
+export const highWatermarkTruncation = scenario(
+  "high-watermark-truncation",
+  "a follower that has not heard of the newest high watermark leads after a restart, and loses nothing",
+  { ...CONTROLLER_ASIDE, replicas: [A, B] },
+  async (story) => {
+    await story.produce("m1");
+    await story.wait(2_000);
+    const m2 = story.send("m2");
+    await story.answer(m2);
+    // High watermarks without data travel a little later: B holds m2, and knows of m1.
+    story.kill(B);
+    await story.untilIsr(A);
+    story.cut([A], [B]);
+    story.start(B);
+    await story.wait(1_000);
+    story.kill(A);
+    await story.untilLeader(B);
+    const { values } = await story.read();
+    story.expectEqual(
+      "the new leader serves nothing that it does not know to be committed",
+      values,
+      ["m1"],
+    );
+    story.join([A], [B]);
+    story.start(A);
+    await story.untilAtRest();
+    story.expectEqual("m2 is there", (await story.read()).values, ["m1", "m2"]);
+  },
+);

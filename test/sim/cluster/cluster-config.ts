@@ -2,6 +2,7 @@
 import type { BrokerConfig, Listener } from "../../../src/model/broker-config.ts";
 
 const INTERNAL_PORT = 9_392;
+const GRPC_PORT = 9_192;
 export const LOG_DIR = "/data";
 
 export interface ClusterShape {
@@ -16,8 +17,17 @@ export function brokerName(id: number): string {
   return `broker-${id}`;
 }
 
+/** What clients begin with. */
+export function bootstrapServers(shape: ClusterShape): readonly string[] {
+  return Array.from(
+    { length: shape.brokersCount },
+    (_, index) => `${brokerName(index + 1)}:${GRPC_PORT}`,
+  );
+}
+
 export function brokerConfig(id: number, shape: ClusterShape): BrokerConfig {
   const internal: Listener = { name: "INTERNAL", host: brokerName(id), port: INTERNAL_PORT };
+  const grpc: Listener = { name: "GRPC", host: brokerName(id), port: GRPC_PORT };
   const voters = Array.from({ length: shape.votersCount }, (_, index) => ({
     id: index + 1,
     host: brokerName(index + 1),
@@ -27,8 +37,8 @@ export function brokerConfig(id: number, shape: ClusterShape): BrokerConfig {
     nodeId: id,
     rack: null,
     logDirs: [LOG_DIR],
-    listeners: [internal],
-    advertisedListeners: [internal],
+    listeners: [internal, grpc],
+    advertisedListeners: [internal, grpc],
     interBrokerListenerName: "INTERNAL",
     voters,
     heartbeatIntervalMs: 250,

@@ -6,8 +6,10 @@ import type { BrokerApi } from "../../../src/broker/broker-api.ts";
 import { EMPTY_IMAGE, type MetadataImage } from "../../../src/metadata/image.ts";
 import type { BrokerConfig } from "../../../src/model/broker-config.ts";
 import type { Ports } from "../../../src/ports/ports.ts";
+import { openSimDoor, type SimDoor } from "../clients/sim-door.ts";
+import { tappedBroker } from "../clients/tapped-broker.ts";
 import { SimNetwork } from "../world/sim-network.ts";
-import { type LogLine, SimNode } from "../world/sim-node.ts";
+import { type Incarnation, type LogLine, SimNode } from "../world/sim-node.ts";
 import { createIncarnation } from "../world/sim-ports.ts";
 import { describe, type World } from "../world/world.ts";
 import { brokerConfig, brokerName, type ClusterShape } from "./cluster-config.ts";
@@ -35,6 +37,8 @@ export interface SimBroker {
   readonly node: SimNode;
   /** Undefined while it is down or starts. */
   running: RunningBroker | undefined;
+  /** Where clients come in; undefined until it listens. */
+  door: SimDoor | undefined;
   /** The newest metadata that this incarnation has applied. */
   image: MetadataImage | undefined;
   /** Whether it is meant to be up. */
@@ -55,6 +59,8 @@ export class Cluster implements RunContext {
   readonly #startBroker: StartBroker;
   readonly #prng;
   readonly #wiped = new Set<string>();
+  /** Where acknowledged batches lie: see `tappedBroker`. */
+  readonly #placed = new Map<string, number>();
   #newest: MetadataImage = EMPTY_IMAGE;
 
   constructor(options: ClusterOptions) {
@@ -93,6 +99,7 @@ export class Cluster implements RunContext {
         if (!incarnation.alive) return;
         broker.running = running;
         this.world.note(`broker ${broker.id} has started`);
+        this.#openDoor(broker, running, incarnation, ports);
       },
       (thrown: unknown) => {
         if (!incarnation.alive) return;
@@ -144,7 +151,9 @@ export class Cluster implements RunContext {
       broker.node.exit();
       if (broker.wanted) this.start(broker);
     };
-    running.stop().then(
+    // Leaders move while the door still answers.
+    const stopped = running.stop().then(() => broker.door?.close());
+    stopped.then(
       () => end("has stopped"),
       (thrown: unknown) => {
         if (!incarnation.alive) return;
@@ -240,6 +249,7 @@ export class Cluster implements RunContext {
       id,
       node,
       running: undefined,
+      door: undefined,
       image: undefined,
       wanted: false,
     };
@@ -247,6 +257,7 @@ export class Cluster implements RunContext {
     this.logs.attach(node);
     node.onEnd.push(() => {
       broker.running = undefined;
+      broker.door = undefined;
       broker.image = undefined;
     });
     node.onLog = (line) => this.onLog(line);
@@ -257,6 +268,22 @@ export class Cluster implements RunContext {
       this.#restartLater(broker);
     };
     return broker;
+  }
+
+  #openDoor(
+    broker: SimBroker,
+    { api }: RunningBroker,
+    incarnation: Incarnation,
+    ports: Ports,
+  ): void {
+    const tap = { cluster: this, incarnation, placed: this.#placed };
+    const config = brokerConfig(broker.id, this.shape);
+    openSimDoor({ broker: tappedBroker(api, tap), ports, config }).then(
+      (door) => {
+        if (incarnation.alive) broker.door = door;
+      },
+      (thrown: unknown) => this.fail("a door opens", describe(thrown)),
+    );
   }
 
   #restartLater(broker: SimBroker): void {

@@ -1,0 +1,41 @@
+/** What all clients of one run share. */
+import { toOttlaError } from "../../../src/model/errors.ts";
+import type { HistoryWriter } from "../../history/format.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+
+/** A topic that lives from the run's beginning to its end. Partitions may be added. */
+export interface LastingTopic {
+  readonly name: string;
+  partitionsCount: number;
+}
+
+export interface ClientShared {
+  readonly cluster: Cluster;
+  readonly history: HistoryWriter;
+  readonly bootstrapServers: readonly string[];
+  readonly topics: readonly LastingTopic[];
+  readonly counts: ClientCounts;
+}
+
+export interface ClientCounts {
+  sent: number;
+  acknowledged: number;
+  /** Sends without an outcome, by what shall be said if one never comes. */
+  readonly unsettled: Map<object, UnsettledSend>;
+  polled: number;
+}
+
+export interface UnsettledSend {
+  readonly process: string;
+  readonly value: string;
+  readonly key: string;
+  readonly dueMs: number;
+}
+
+export function historyKey(topic: string, partition: number): string {
+  return `${topic}-${partition}`;
+}
+
+export function errorCode(thrown: unknown): string {
+  return toOttlaError(thrown).code;
+}

@@ -1,0 +1,141 @@
+/**
+ * A broker's use cases with ears: what clients are told is reported to the invariants in the turn in
+ * which the broker decides it, before the network can delay or lose it. An answer that nobody ever
+ * hears binds the broker all the same.
+ */
+import type {
+  BrokerApi,
+  FetchedOne,
+  FetchSession,
+  FetchStartOne,
+  ProduceOne,
+  ProduceResult,
+} from "../../../src/broker/broker-api.ts";
+import { minIsrOf } from "../../../src/metadata/image-configs.ts";
+import { NONE, type Offset, partitionKey } from "../../../src/model/ids.ts";
+import { readBatchHeader } from "../../../src/record/batch.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import { partitionByKey } from "../cluster/run-context.ts";
+import type { Incarnation } from "../world/sim-node.ts";
+
+export interface Tap {
+  readonly cluster: Cluster;
+  readonly incarnation: Incarnation;
+  /**
+   * Where each acknowledged batch lies, by partition and CRC, which covers producer id, epoch and
+   * sequence. One map for all brokers of a run: a retry may be answered by another one.
+   */
+  readonly placed: Map<string, Offset>;
+}
+
+export function tappedBroker(api: BrokerApi, tap: Tap): BrokerApi {
+  return {
+    brokerId: api.brokerId,
+    image: () => api.image(),
+    controllerId: () => api.controllerId(),
+    liveBrokers: () => api.liveBrokers(),
+    topics: (names, allowAutoCreate) => api.topics(names, allowAutoCreate),
+    produce: (one) => produce(api, tap, one),
+    openFetch: (sink) => {
+      const keys = new Map<number, string>();
+      const session = api.openFetch((fetched) => {
+        if (tap.incarnation.alive) for (const one of fetched) tellServed(api, tap, keys, one);
+        return sink(fetched);
+      });
+      return tappedSession(api, session, keys);
+    },
+    listOffsets: (items) => api.listOffsets(items),
+    deleteRecords: (items, timeoutMs) => api.deleteRecords(items, timeoutMs),
+    describeConfigs: (resources) => api.describeConfigs(resources),
+    initProducerId: () => api.initProducerId(),
+    describeQuorum: () => api.describeQuorum(),
+    controller: (name, request, timeoutMs) => api.controller(name, request, timeoutMs),
+    health: () => api.health(),
+  };
+}
+
+function keyOf(api: BrokerApi, topic: string, partition: number): string | undefined {
+  const topicId = api.image().topicIds.get(topic);
+  return topicId === undefined ? undefined : partitionKey(topicId, partition);
+}
+
+function produce(api: BrokerApi, tap: Tap, one: ProduceOne): Promise<ProduceResult> {
+  // Now: once it is answered the name may be another topic's.
+  const key = keyOf(api, one.topic, one.partition);
+  const head = one.acks !== 0 && isWhole(one.batch) ? readBatchHeader(one.batch) : undefined;
+  const produced = api.produce(one);
+  if (key === undefined || head === undefined) return produced;
+  return produced.then((result) => {
+    if (result.error === undefined && tap.incarnation.alive && one.acks !== 0) {
+      const image = api.image();
+      const partition = partitionByKey(image, key);
+      const acknowledged = {
+        node: tap.incarnation.node.name,
+        key,
+        baseOffset: result.baseOffset,
+        recordsCount: head.recordsCount,
+        // As it lies in the log: a topic that stamps LogAppendTime changes it.
+        crc: readBatchHeader(one.batch).crc,
+        acks: one.acks,
+        minIsr: minIsrOf(image, one.topic, partition?.replicas.length ?? 1),
+      };
+      for (const invariant of tap.cluster.invariants) invariant.onAcknowledged?.(acknowledged);
+      if (head.producerId !== NONE) checkPlace(tap, key, head.crc, result.baseOffset);
+    }
+    return result;
+  });
+}
+
+/** I3: whoever answers a retry, and however late, names the offsets of the first time. */
+function checkPlace(tap: Tap, key: string, crc: number, baseOffset: Offset): void {
+  const id = `${key} ${crc}`;
+  const known = tap.placed.get(id);
+  if (known === undefined) tap.placed.set(id, baseOffset);
+  else if (known !== baseOffset) {
+    tap.cluster.fail(
+      "I3 a retry is answered with the same offsets",
+      `${key}: the batch with CRC ${crc} was at ${known}, now at ${baseOffset}`,
+    );
+  }
+}
+
+const HEADER_BYTES = 61;
+
+function isWhole(batch: Uint8Array): boolean {
+  return batch.length >= HEADER_BYTES;
+}
+
+function tappedSession(
+  api: BrokerApi,
+  session: FetchSession,
+  keys: Map<number, string>,
+): FetchSession {
+  return {
+    start: (one: FetchStartOne) => {
+      const key = keyOf(api, one.topic, one.partition);
+      if (key === undefined) keys.delete(one.handle);
+      else keys.set(one.handle, key);
+      session.start(one);
+    },
+    // What is on its way for a stopped handle is not sent any more; the number is never used again.
+    stop: (handle) => session.stop(handle),
+    credit: (bytes) => session.credit(bytes),
+    close: () => session.close(),
+  };
+}
+
+function tellServed(
+  api: BrokerApi,
+  { cluster, incarnation }: Tap,
+  keys: ReadonlyMap<number, string>,
+  fetched: FetchedOne,
+): void {
+  const key = keys.get(fetched.handle);
+  if (key === undefined || fetched.error !== undefined) return;
+  const { highWatermark } = fetched;
+  const leaderEpoch = partitionByKey(api.image(), key)?.leaderEpoch ?? -1;
+  const node = incarnation.node.name;
+  const shown = { node, life: incarnation.life, key, leaderEpoch, highWatermark };
+  for (const invariant of cluster.invariants) invariant.onHighWatermark?.(shown);
+  for (const invariant of cluster.invariants) invariant.onServed?.({ node, key, fetched });
+}

@@ -1,0 +1,120 @@
+/**
+ * What the clients of one run do, drawn from the seed swarm style: which kinds of clients there are
+ * at all, and how busy each is. Some runs only write and read, some are all administration.
+ */
+import type { Prng } from "../../../src/base/prng.ts";
+import { COMPRESSIONS, type Compression } from "../../../src/client/index.ts";
+import type { Acks } from "../../history/format.ts";
+
+export interface ProducerPlan {
+  readonly acks: Acks;
+  readonly idempotent: boolean;
+  readonly compression: Compression;
+  /** Undefined: the SDK decides. */
+  readonly lingerMs: number | undefined;
+  readonly maxInFlight: number;
+  /** Mean time between two bursts. */
+  readonly intervalMs: number;
+  /** Most records of one burst. */
+  readonly burstCount: number;
+  readonly valueBytes: number;
+  readonly deliveryTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+}
+
+export interface ConsumerPlan {
+  /** "tail" reads everything from the beginning on, "wander" assigns, seeks and pauses at will. */
+  readonly habit: "tail" | "wander";
+  readonly pollMs: number;
+  readonly prefetchBytes: number;
+  readonly autoOffsetReset: "earliest" | "latest" | "none";
+}
+
+export interface AdminPlan {
+  readonly intervalMs: number;
+  /** Topics that are created, written to, deleted and created again. */
+  readonly churns: boolean;
+  /** Whether records may be deleted, by offset or by retention. */
+  readonly deletes: boolean;
+  readonly flips: boolean;
+  readonly elects: boolean;
+  readonly grows: boolean;
+}
+
+export interface WorkloadPlan {
+  readonly topics: readonly {
+    readonly name: string;
+    readonly partitionsCount: number;
+    readonly configs: Readonly<Record<string, string>>;
+  }[];
+  readonly producers: readonly ProducerPlan[];
+  readonly consumers: readonly ConsumerPlan[];
+  readonly admin: AdminPlan | undefined;
+  /** Mean time between two crashes of a client process; 0: none crashes. */
+  readonly crashMs: number;
+  /** Mean time between two breaks of a client's connections to one broker; 0: none. */
+  readonly breakMs: number;
+}
+
+/** Records a second over all producers, about. */
+const RECORDS_PER_SECOND = [20, 100, 250] as const;
+
+export function drawWorkload(prng: Prng, minIsr: number): WorkloadPlan {
+  const topicsCount = prng.chance(1, 4) ? 2 : 1;
+  const admin = prng.chance(1, 2) ? drawAdmin(prng.fork("admin")) : undefined;
+  const topics = ["orders", "payments"].slice(0, topicsCount).map((name) => ({
+    name,
+    partitionsCount: prng.between(1, 4),
+    configs: {
+      "min.insync.replicas": String(minIsr),
+      ...(prng.chance(1, 3) ? { "segment.bytes": String(1024 * 1024) } : {}),
+    },
+  }));
+  const producersCount = prng.between(1, 4);
+  const perSecond = prng.pick(RECORDS_PER_SECOND);
+  return {
+    topics,
+    producers: Array.from({ length: producersCount }, (_, index) =>
+      drawProducer(prng.fork(`producer ${index}`), index, perSecond / producersCount),
+    ),
+    consumers: Array.from({ length: prng.between(1, 3) }, (_, index) => ({
+      habit: index === 0 || prng.chance(1, 3) ? "tail" : "wander",
+      pollMs: prng.pick([10, 50, 200]),
+      prefetchBytes: prng.pick([16 * 1024, 1024 * 1024]),
+      // Where nothing may be deleted nobody is ever out of range: a reset would be seen as a skip.
+      autoOffsetReset: admin?.deletes === true ? "none" : prng.pick(["none", "earliest", "latest"]),
+    })),
+    admin,
+    crashMs: prng.pick([0, 0, 4_000, 15_000]),
+    breakMs: prng.pick([0, 0, 800, 5_000]),
+  };
+}
+
+function drawProducer(prng: Prng, index: number, recordsPerSecond: number): ProducerPlan {
+  // The first one always makes the promise that matters most.
+  const kind = index === 0 ? 0 : prng.below(6);
+  const burstCount = prng.pick([1, 4, 20]);
+  return {
+    acks: kind === 4 ? 1 : kind === 5 ? 0 : "all",
+    idempotent: kind < 3,
+    compression: prng.chance(1, 2) ? "none" : prng.pick(COMPRESSIONS),
+    lingerMs: prng.pick([undefined, undefined, 0, 30]),
+    maxInFlight: prng.between(1, 5),
+    intervalMs: Math.max(2, Math.round((500 * (burstCount + 1)) / recordsPerSecond)),
+    burstCount,
+    valueBytes: prng.pick([10, 200, 2_000]),
+    deliveryTimeoutMs: prng.pick([1_500, 10_000, 120_000]),
+    requestTimeoutMs: prng.pick([1_000, 5_000, 30_000]),
+  };
+}
+
+function drawAdmin(prng: Prng): AdminPlan {
+  return {
+    intervalMs: prng.pick([50, 300, 1_500]),
+    churns: prng.chance(1, 2),
+    deletes: prng.chance(1, 3),
+    flips: prng.chance(1, 2),
+    elects: prng.chance(1, 2),
+    grows: prng.chance(1, 3),
+  };
+}

@@ -1,0 +1,191 @@
+/**
+ * All clients of one run: starts them, lets some crash and lose connections, ends them, reads
+ * everything once more and has the history judged.
+ */
+import type { Prng } from "../../../src/base/prng.ts";
+import { checkHistory, type Verdict } from "../../history/check.ts";
+import { type HistoryLine, HistoryWriter } from "../../history/format.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import { bootstrapServers } from "../cluster/cluster-config.ts";
+import { administer, HistoryAdmin } from "./admin-life.ts";
+import { churn } from "./churn-life.ts";
+import { type ClientLife, ClientMachine } from "./client-process.ts";
+import type { ClientShared } from "./client-shared.ts";
+import { consume } from "./consume-life.ts";
+import { readAll } from "./final-read.ts";
+import { produce } from "./produce-life.ts";
+import type { WorkloadPlan } from "./workload-plan.ts";
+
+export interface WorkloadOptions {
+  readonly cluster: Cluster;
+  readonly prng: Prng;
+  readonly plan: WorkloadPlan;
+}
+
+const REPLICATION_FACTOR = 3;
+/** A link between a client and a broker stays broken for so long. */
+const BREAK_MS = [1, 600] as const;
+
+export class Workload {
+  readonly history: HistoryWriter;
+  readonly machines: readonly ClientMachine[];
+  readonly #cluster: Cluster;
+  readonly #prng: Prng;
+  readonly #plan: WorkloadPlan;
+  readonly #shared: ClientShared;
+  readonly #faults: Prng;
+  #disturbing = false;
+  #created = false;
+  #finallyRead = false;
+
+  constructor({ cluster, prng, plan }: WorkloadOptions) {
+    const { world } = cluster;
+    this.#cluster = cluster;
+    this.#prng = prng;
+    this.#plan = plan;
+    this.#faults = prng.fork("faults");
+    this.history = new HistoryWriter({ nowMs: () => world.nowMs });
+    this.#shared = {
+      cluster,
+      history: this.history,
+      bootstrapServers: bootstrapServers(cluster.shape),
+      topics: plan.topics.map(({ name, partitionsCount }) => ({ name, partitionsCount })),
+      counts: { sent: 0, acknowledged: 0, polled: 0, unsettled: new Map() },
+    };
+    const shared = this.#shared;
+    const { admin } = plan;
+    this.machines = [
+      ...plan.producers.map((each, index) =>
+        this.#machine(`producer-${index + 1}`, (life) => produce(shared, each, life)),
+      ),
+      ...plan.consumers.map((each, index) =>
+        this.#machine(`consumer-${index + 1}`, (life) => consume(shared, each, life)),
+      ),
+      ...(admin === undefined
+        ? []
+        : [this.#machine("admin", (life) => administer(shared, admin, life))]),
+      ...(admin?.churns === true ? [this.#machine("churn", (life) => churn(shared, life))] : []),
+    ];
+  }
+
+  get acknowledgedCount(): number {
+    return this.#shared.counts.acknowledged;
+  }
+
+  get lines(): readonly HistoryLine[] {
+    return this.history.lines;
+  }
+
+  /** True once the topics are there. */
+  get ready(): boolean {
+    return this.#created;
+  }
+
+  /** Every send has its outcome, and every process has come to its end. */
+  get ended(): boolean {
+    return (
+      this.#shared.counts.unsettled.size === 0 && this.machines.every(({ running }) => !running)
+    );
+  }
+
+  get finallyRead(): boolean {
+    return this.#finallyRead;
+  }
+
+  /** Makes the topics, as soon as there is somebody to ask. */
+  createTopics(): void {
+    this.#machine("founder", (life) => this.#create(life)).start();
+  }
+
+  start(): void {
+    for (const machine of this.machines) machine.start();
+    this.#disturbing = true;
+    const { breakMs, crashMs } = this.#plan;
+    if (crashMs > 0) this.#crashLater(crashMs);
+    if (breakMs > 0) this.#breakLater(breakMs);
+  }
+
+  /** No client crashes any more, and none is cut off. */
+  heal(): void {
+    this.#disturbing = false;
+  }
+
+  /** Lets every process come to its end; producers wait for their outcomes. */
+  end(): void {
+    for (const machine of this.machines) machine.end();
+  }
+
+  /** Reads everything; `finallyRead` once that was done. */
+  readFinally(): void {
+    const machine = this.#machine("final", async (life) => {
+      if (!(await readAll(this.#shared, life))) return;
+      this.#finallyRead = true;
+      machine.end();
+    });
+    machine.start();
+  }
+
+  check(): Verdict {
+    return checkHistory(this.lines);
+  }
+
+  /** What is waited for, for the report of a run that does not come to its end. */
+  describe(): string {
+    const { unsettled } = this.#shared.counts;
+    const sends = [...unsettled.values()].slice(0, 5).map(({ key, value }) => `${value} to ${key}`);
+    const running = this.machines.filter((each) => each.running).map(({ node }) => node.name);
+    return `${unsettled.size} sends wait (${sends.join(", ")}), running are ${running.join(", ")}`;
+  }
+
+  #machine(name: string, live: (life: ClientLife) => Promise<void>): ClientMachine {
+    const { network, world } = this.#cluster;
+    const prng = this.#prng.fork(name);
+    return new ClientMachine({ world, network, history: this.history, prng, name, live });
+  }
+
+  async #create(life: ClientLife): Promise<void> {
+    const admin = new HistoryAdmin(this.#shared, life, 4_000);
+    for (const { name, partitionsCount: partitions, configs } of this.#plan.topics) {
+      const args = { topic: name, partitions, configs };
+      const topic = { name, partitions, replicationFactor: REPLICATION_FACTOR, configs };
+      for (;;) {
+        const outcome = await admin.call("createTopic", args, (each) => each.createTopics([topic]));
+        if ("value" in outcome || outcome.error.code === "TOPIC_ALREADY_EXISTS") break;
+        await life.sleep(100);
+      }
+    }
+    await admin.admin.close();
+    this.#created = true;
+  }
+
+  #crashLater(meanMs: number): void {
+    const { world } = this.#cluster;
+    world.schedule((meanMs * this.#faults.between(10, 190)) / 100, "client crash", () => {
+      if (!this.#disturbing) return;
+      const machine = this.#faults.pick(this.machines);
+      machine.crash();
+      // Nobody is left to hear of what it had sent.
+      for (const [sending, { process }] of this.#shared.counts.unsettled) {
+        if (process.startsWith(`${machine.node.name}.`))
+          this.#shared.counts.unsettled.delete(sending);
+      }
+      this.#crashLater(meanMs);
+    });
+  }
+
+  /** Breaks a client's connections to a broker: answers are lost, and new ones refused for a while. */
+  #breakLater(meanMs: number): void {
+    const { brokers, network, world } = this.#cluster;
+    world.schedule((meanMs * this.#faults.between(10, 190)) / 100, "client break", () => {
+      if (!this.#disturbing) return;
+      const client = this.#faults.pick(this.machines).node.name;
+      const broker = this.#faults.pick(brokers).node.name;
+      const state = this.#faults.chance(2, 3) ? "reset" : "hold";
+      network.setLink(client, broker, state);
+      world.schedule(this.#faults.between(...BREAK_MS), "client break ends", () =>
+        network.setLink(client, broker, "open"),
+      );
+      this.#breakLater(meanMs);
+    });
+  }
+}

@@ -4,18 +4,7 @@
  * either could be said are three different things.
  */
 import type { FaultPlan } from "./faults/plan.ts";
-import { describe, type TimelineLine, World } from "./world/world.ts";
-
-export interface Budget {
-  readonly eventsMax: number;
-  readonly heapBytesMax: number;
-}
-
-/** About ten times what the longest run of the usual length needs. */
-export const DEFAULT_BUDGET: Budget = {
-  eventsMax: 20_000_000,
-  heapBytesMax: 1_500 * 1024 * 1024,
-};
+import { BudgetExhausted, describe, type TimelineLine, World } from "./world/world.ts";
 
 export interface SimulationResult {
   readonly seed: number;
@@ -49,13 +38,10 @@ export interface Play {
 export interface RunWorldOptions {
   readonly seed: number;
   readonly onNote?: (line: TimelineLine) => void;
-  readonly budget?: Budget;
 }
 
-class BudgetExceeded extends Error {
-  override readonly name = "BudgetExceeded";
-}
-
+/** Far above what a run needs, below where Node would end the process without a word. */
+const HEAP_BYTES_MAX = 1_500 * 1024 * 1024;
 /** Looking at the heap costs a few microseconds, an event about ten. */
 const LOOK_EVERY_EVENTS = 4_096;
 
@@ -66,7 +52,7 @@ export async function runWorld(
   const { seed, onNote } = options;
   const world = new World(seed);
   if (onNote !== undefined) world.onNote = onNote;
-  watchBudget(world, options.budget ?? DEFAULT_BUDGET);
+  watchHeap(world);
   const onUnhandled = (thrown: unknown): void =>
     world.fail("no unhandled rejection", describe(thrown));
   process.on("unhandledRejection", onUnhandled);
@@ -75,7 +61,7 @@ export async function runWorld(
   try {
     await play.play();
   } catch (thrown) {
-    if (thrown instanceof BudgetExceeded) unknown = thrown.message;
+    if (thrown instanceof BudgetExhausted) unknown = thrown.message;
     else if (world.failure === undefined) world.fail("the simulation itself", describe(thrown));
   } finally {
     process.off("unhandledRejection", onUnhandled);
@@ -93,14 +79,12 @@ export async function runWorld(
   };
 }
 
-function watchBudget(world: World, { eventsMax, heapBytesMax }: Budget): void {
+/** The world's own budget counts what it knows; what processes keep to themselves shows here only. */
+function watchHeap(world: World): void {
   world.observers.push(() => {
-    const { eventsCount } = world;
-    if (eventsCount > eventsMax) throw new BudgetExceeded(`more than ${eventsMax} events`);
-    if (eventsCount % LOOK_EVERY_EVENTS !== 0) return;
+    if (world.eventsCount % LOOK_EVERY_EVENTS !== 0) return;
     const { heapUsed } = process.memoryUsage();
-    if (heapUsed > heapBytesMax) {
-      throw new BudgetExceeded(`more than ${heapBytesMax} bytes of heap at event ${eventsCount}`);
-    }
+    if (heapUsed <= HEAP_BYTES_MAX) return;
+    throw new BudgetExhausted(`${heapUsed} bytes of heap, ${HEAP_BYTES_MAX} are allowed`);
   });
 }

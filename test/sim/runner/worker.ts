@@ -1,0 +1,52 @@
+/**
+ * A child process that plays runs one after another. Runs are played in children so that one that
+ * never comes back, or eats all memory, is a result like any other and not the end of a campaign.
+ */
+import type { SimulationResult } from "../run-world.ts";
+import type { TimelineLine } from "../world/world.ts";
+import { type Job, playJob } from "./job.ts";
+import { noteLine } from "./timeline.ts";
+
+export interface WorkerRequest {
+  readonly job: Job;
+  /** Prints what happens as it happens. */
+  readonly verbose: boolean;
+}
+
+export type WorkerReply =
+  | {
+      readonly type: "result";
+      readonly result: SimulationResult;
+      /** Processor time of the run, user and system. */
+      readonly coreSeconds: number;
+    }
+  | { readonly type: "error"; readonly message: string };
+
+async function serve({ job, verbose }: WorkerRequest): Promise<WorkerReply> {
+  const before = process.cpuUsage();
+  try {
+    const onNote = (line: TimelineLine): void => console.log(noteLine(line));
+    const result = await playJob(job, { verbose, ...(verbose ? { onNote } : {}) });
+    const { user, system } = process.cpuUsage(before);
+    const told = result.failure !== undefined || result.unknown !== undefined || verbose;
+    return {
+      type: "result",
+      result: told ? result : { ...result, timeline: [] },
+      coreSeconds: (user + system) / 1_000_000,
+    };
+  } catch (thrown) {
+    const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    return { type: "error", message };
+  }
+}
+
+process.on("message", (request: WorkerRequest) => {
+  serve(request).then(
+    (reply) => process.send?.(reply),
+    (thrown: unknown) => {
+      throw thrown;
+    },
+  );
+});
+// The parent is gone: nobody wants the rest.
+process.on("disconnect", () => process.exit(0));

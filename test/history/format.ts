@@ -54,16 +54,20 @@
  *   after its invoke have read every key of `keys` from its beginning up to the end offset given
  *   in `ends`. A final read that did not get there ends in `fail` or `info`; then another may
  *   follow. The last one counts.
- * - `admin` calls that are judged (invariant R20, linearizable): `createTopic` {topic,
- *   partitions?, configs?}, `deleteTopic` {topic}, `alterConfig` {topic, set: {name: value or
- *   null}}, `describeTopic` {topic} with result {partitions?, configs?} or null for no such topic,
- *   and `allocateProducerId` {} with result {producerId}. Others are only counted.
+ * - `admin` calls that are judged (they must be linearizable): `createTopic` {topic, partitions?,
+ *   configs?}, `deleteTopic` {topic}, `alterConfig` {topic, set: {name: value or null}},
+ *   `createPartitions` {topic, partitions: the new total}, `describeTopic` {topic} with the result
+ *   {partitions?, configs?} (configs: those set on the topic itself) or null for no such topic,
+ *   and `allocateProducerId` {} with the result {producerId}. Others are only counted.
  *   Of these, `fail` with error TOPIC_ALREADY_EXISTS or UNKNOWN_TOPIC_OR_PARTITION is an
- *   observation as well: write it only when no earlier attempt of the same call was left unanswered.
- *   A `describeTopic` answered from a broker's image may be stale: say so with `stale: true`.
- * - Topics whose `createTopic` or `alterConfig` sets retention.ms, retention.bytes or cleanup.policy
- *   (to other than -1 or "") may lose the beginning of their logs; so may keys with `deleteRecords`, below its
- *   offset. Everything else must be kept.
+ *   observation as well: write it only when no earlier attempt of the same call was left unanswered
+ *   (then it is `info`). A `describeTopic` answered from a broker's image may be stale: say so with
+ *   `stale: true` in its args, and it is only counted.
+ * - Topics whose `createTopic` or `alterConfig` sets retention.ms or retention.bytes to other than
+ *   -1 may lose the beginning of their logs, keys with `deleteRecords` what is below its offset,
+ *   keys of a topic with `deleteTopic` everything. All else must be kept.
+ *
+ * Lines that are empty or begin with `#` are for people.
  */
 
 export type Acks = 0 | 1 | "all";

@@ -6,6 +6,7 @@ import { OttlaError } from "../model/errors.ts";
 import { type BrokerId, NONE } from "../model/ids.ts";
 import type { PeerAddress } from "../ports/peer-network.ts";
 import type { Ports } from "../ports/ports.ts";
+import type { MetadataLogStatus } from "../runtime/metadata-log.ts";
 import type {
   AdminRequestName,
   BrokerApi,
@@ -155,6 +156,11 @@ export class Broker implements BrokerApi {
 
   initProducerId(): Promise<{ readonly producerId: number; readonly producerEpoch: number }> {
     return this.#producerIds.init();
+  }
+
+  /** How this broker sees the metadata quorum at this moment; nobody is asked. */
+  quorumStatus(): MetadataLogStatus {
+    return this.#machinery.metadataLog.status();
   }
 
   describeQuorum(): Promise<QuorumDescription> {

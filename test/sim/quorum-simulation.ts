@@ -110,7 +110,7 @@ async function startNode(ports: Ports, config: BrokerConfig): Promise<QuorumNode
     },
   );
   const api = { image: () => machine.image } as BrokerApi;
-  return { api, driver, machine, stop: () => driver.close() };
+  return { api, driver, machine, quorum: () => driver.status(), stop: () => driver.close() };
 }
 
 export function runQuorumSimulation(options: QuorumSimulationOptions): Promise<SimulationResult> {

@@ -11,6 +11,8 @@ export interface ClusterShape {
   readonly properties: ReadonlyMap<string, string>;
   /** Bytes of metadata records between two snapshots: small ones exercise snapshots. */
   readonly snapshotBytes: number;
+  /** How often brokers look for what retention may remove. Default 300,000. */
+  readonly retentionCheckMs?: number;
 }
 
 export function brokerName(id: number): string {
@@ -51,7 +53,7 @@ export function brokerConfig(id: number, shape: ClusterShape): BrokerConfig {
     autoLeaderRebalanceEnable: true,
     leaderImbalanceCheckIntervalMs: 5_000,
     controlledShutdownMaxMs: 5_000,
-    retentionCheckIntervalMs: 300_000,
+    retentionCheckIntervalMs: shape.retentionCheckMs ?? 300_000,
     producerIdExpirationMs: 86_400_000,
     requestTimeoutMs: 30_000,
     fetchMaxBytes: 1024 * 1024,

@@ -3,22 +3,29 @@
  * ends itself is started again by a supervisor, as an operator's would.
  */
 import type { BrokerApi } from "../../../src/broker/broker-api.ts";
-import { EMPTY_IMAGE, type MetadataImage } from "../../../src/metadata/image.ts";
+import type { MetadataImage } from "../../../src/metadata/image.ts";
 import type { BrokerConfig } from "../../../src/model/broker-config.ts";
 import type { Ports } from "../../../src/ports/ports.ts";
+import type { MetadataLogStatus } from "../../../src/runtime/metadata-log.ts";
 import { openSimDoor, type SimDoor } from "../clients/sim-door.ts";
 import { tappedBroker } from "../clients/tapped-broker.ts";
+import type { SimDisk } from "../world/sim-disk.ts";
 import { SimNetwork } from "../world/sim-network.ts";
 import { type Incarnation, type LogLine, SimNode } from "../world/sim-node.ts";
 import { createIncarnation } from "../world/sim-ports.ts";
 import { describe, type World } from "../world/world.ts";
 import { brokerConfig, brokerName, type ClusterShape } from "./cluster-config.ts";
+import { Observation } from "./observation.ts";
+import { observedApi } from "./observed-api.ts";
 import { ObservedLogs } from "./observed-logs.ts";
-import type { Invariant, RunContext } from "./run-context.ts";
-import { partitionByKey, partitionsOf } from "./run-context.ts";
+import { ObservedQuorum } from "./observed-quorum.ts";
+import { ObservedStates } from "./observed-states.ts";
+import { type Invariant, partitionsOf, type RunContext } from "./run-context.ts";
 
 export interface RunningBroker {
   readonly api: BrokerApi;
+  /** How it sees the metadata quorum. */
+  readonly quorum?: () => MetadataLogStatus;
   /** Controlled shutdown. */
   stop(): Promise<void>;
 }
@@ -51,6 +58,8 @@ export class Cluster implements RunContext {
   readonly world: World;
   readonly network: SimNetwork;
   readonly logs = new ObservedLogs();
+  readonly quorum = new ObservedQuorum();
+  readonly states = new ObservedStates();
   readonly brokers: readonly SimBroker[];
   readonly shape: ClusterShape;
   readonly invariants: Invariant[] = [];
@@ -61,7 +70,7 @@ export class Cluster implements RunContext {
   readonly #wiped = new Set<string>();
   /** Where acknowledged batches lie: see `tappedBroker`. */
   readonly #placed = new Map<string, number>();
-  #newest: MetadataImage = EMPTY_IMAGE;
+  readonly #observation: Observation;
 
   constructor(options: ClusterOptions) {
     const { world, shape } = options;
@@ -70,17 +79,15 @@ export class Cluster implements RunContext {
     this.#startBroker = options.startBroker;
     this.#prng = world.prng.fork("cluster");
     this.network = new SimNetwork(world, world.prng.fork("network"));
+    this.#observation = new Observation(this, (text) => world.note(text));
     this.brokers = Array.from({ length: shape.brokersCount }, (_, index) => this.#make(index + 1));
-    this.network.onSend.push((sent) => {
-      for (const invariant of this.invariants) invariant.onSent?.(sent);
-    });
-    world.observers.push(() => this.#observeImages());
+    world.observers.push(() => this.#observe());
   }
 
   /** Adds what is to be checked; before the cluster starts. */
   watch(invariants: readonly Invariant[]): void {
     this.invariants.push(...invariants);
-    this.logs.observers.push(...invariants);
+    this.#observation.told.add(invariants);
   }
 
   broker(id: number): SimBroker {
@@ -94,9 +101,12 @@ export class Cluster implements RunContext {
     if (broker.node.incarnation !== undefined) return;
     const { incarnation, ports } = createIncarnation(broker.node, this.network);
     this.world.note(`broker ${broker.id} starts, life ${incarnation.life}`);
+    const { told } = this.#observation;
+    told.tell("onLife", incarnation);
     this.#startBroker(ports, brokerConfig(broker.id, this.shape)).then(
-      (running) => {
+      (started) => {
         if (!incarnation.alive) return;
+        const running = { ...started, api: observedApi(started.api, incarnation, told) };
         broker.running = running;
         this.world.note(`broker ${broker.id} has started`);
         this.#openDoor(broker, running, incarnation, ports);
@@ -178,11 +188,50 @@ export class Cluster implements RunContext {
   }
 
   newestImage(): MetadataImage {
-    return this.#newest;
+    return this.#observation.newest;
+  }
+
+  imageOf(node: string): MetadataImage | undefined {
+    return this.#at(node)?.running?.api.image();
+  }
+
+  quorumOf(node: string): MetadataLogStatus | undefined {
+    return this.#at(node)?.running?.quorum?.();
+  }
+
+  get nodes(): readonly string[] {
+    return this.brokers.map(({ node }) => node.name);
   }
 
   nodeOf(brokerId: number): string {
     return brokerName(brokerId);
+  }
+
+  brokerIdOf(node: string): number {
+    return this.#at(node)?.id ?? -1;
+  }
+
+  diskOf(node: string): SimDisk {
+    const broker = this.#at(node);
+    if (broker === undefined) throw new Error(`there is no machine ${node}`);
+    return broker.node.disk;
+  }
+
+  lifeOf(node: string): Incarnation | undefined {
+    return this.#at(node)?.node.incarnation;
+  }
+
+  isRunning(node: string): boolean {
+    return this.#at(node)?.running !== undefined;
+  }
+
+  /** To be told whenever everybody is up and in sync. */
+  rest(): void {
+    this.#observation.told.tell("onRest");
+  }
+
+  #at(node: string): SimBroker | undefined {
+    return this.brokers.find((broker) => broker.node.name === node);
   }
 
   fail(invariant: string, detail: string): void {
@@ -191,17 +240,17 @@ export class Cluster implements RunContext {
 
   /** Calls every invariant's `atEnd`. */
   finish(): void {
-    for (const invariant of this.invariants) invariant.atEnd?.();
+    this.#observation.told.tell("atEnd");
   }
 
   /** Every broker runs unfenced on the newest metadata, every replica is in sync and leads where preferred. */
   get atRest(): boolean {
     for (const broker of this.brokers) {
       const { running, image } = broker;
-      if (running === undefined || image?.index !== this.#newest.index) return false;
+      if (running === undefined || image?.index !== this.newestImage().index) return false;
       if (this.isFenced(broker)) return false;
     }
-    for (const [, partition] of partitionsOf(this.#newest)) {
+    for (const [, partition] of partitionsOf(this.newestImage())) {
       if (partition.leader === -1 || partition.isr.length !== partition.replicas.length) {
         return false;
       }
@@ -210,12 +259,12 @@ export class Cluster implements RunContext {
   }
 
   isFenced(broker: SimBroker): boolean {
-    return this.#newest.brokers.get(broker.id)?.fenced === true;
+    return this.newestImage().brokers.get(broker.id)?.fenced === true;
   }
 
   /** Whether it leads a partition, or one has no leader. */
   leads(broker: SimBroker): boolean {
-    for (const [, { leader }] of partitionsOf(this.#newest)) {
+    for (const [, { leader }] of partitionsOf(this.newestImage())) {
       if (leader === -1 || leader === broker.id) return true;
     }
     return false;
@@ -227,7 +276,7 @@ export class Cluster implements RunContext {
       const state = running === undefined ? (node.incarnation ? "starts" : "down") : "runs";
       lines.push(`broker ${id} ${state}, metadata ${image?.index ?? "none"}`);
     }
-    for (const [key, partition] of partitionsOf(this.#newest)) {
+    for (const [key, partition] of partitionsOf(this.newestImage())) {
       const { leader, leaderEpoch, isr, elr, partitionEpoch } = partition;
       const ends = partition.replicas.map((id) => {
         return `${id}:${this.logs.log(this.nodeOf(id), key)?.endOffset ?? 0}`;
@@ -236,7 +285,7 @@ export class Cluster implements RunContext {
         `${key} leader ${leader} epoch ${leaderEpoch}/${partitionEpoch} ISR ${isr.join(",")} ELR ${elr.join(",")} ends ${ends.join(" ")}`,
       );
     }
-    for (const { id, fenced, epoch } of this.#newest.brokers.values()) {
+    for (const { id, fenced, epoch } of this.newestImage().brokers.values()) {
       lines.push(`registration of broker ${id}: epoch ${epoch}${fenced ? ", fenced" : ""}`);
     }
     return lines.join("; ");
@@ -254,7 +303,7 @@ export class Cluster implements RunContext {
       wanted: false,
     };
     this.network.attach(node);
-    this.logs.attach(node);
+    this.#observation.attach(node);
     node.onEnd.push(() => {
       broker.running = undefined;
       broker.door = undefined;
@@ -293,29 +342,12 @@ export class Cluster implements RunContext {
     });
   }
 
-  #observeImages(): void {
+  /** Only those that ran in the event can have changed. */
+  #observe(): void {
+    const { eventsCount } = this.world;
     for (const broker of this.brokers) {
-      const image = broker.running?.api.image();
-      if (image === undefined || image === broker.image) continue;
-      const before = broker.image;
-      broker.image = image;
-      const newest = this.#newest;
-      if (image.index > newest.index) this.#newest = image;
-      for (const invariant of this.invariants) {
-        invariant.onImage?.({ node: broker.node.name, before, after: image });
-      }
-      if (image.index > newest.index) this.#observePartitions(newest, image);
+      if (broker.node.ranInEvent === eventsCount) this.#observation.look(broker);
     }
-  }
-
-  #observePartitions(older: MetadataImage, newer: MetadataImage): void {
-    for (const [key, after] of partitionsOf(newer)) {
-      const before = partitionByKey(older, key);
-      if (before === after || before?.partitionEpoch === after.partitionEpoch) continue;
-      this.world.note(
-        `${key} leader ${after.leader} epoch ${after.leaderEpoch}/${after.partitionEpoch} ISR ${after.isr.join(",")} ELR ${after.elr.join(",")}`,
-      );
-      for (const invariant of this.invariants) invariant.onPartition?.({ key, before, after });
-    }
+    this.#observation.told.tell("afterEvent");
   }
 }

@@ -4,5 +4,5 @@ import type { StartBroker } from "./cluster.ts";
 
 export const startProductionBroker: StartBroker = async (ports, config) => {
   const api = await Broker.start(ports, config);
-  return { api, stop: () => api.shutdown() };
+  return { api, quorum: () => api.quorumStatus(), stop: () => api.shutdown() };
 };

@@ -536,6 +536,8 @@ export class LevelPartitionLog implements PartitionLog {
       ...this.#checkpoints.storing(checkpoint),
     ]);
     segment.sealed = true;
+    // Its write buffers go back now, not when it has been idle; who reads it opens it with small ones.
+    void this.#context.pool.close(segment.path);
   }
 
   /** The disk has everything below `writtenEnd`. */

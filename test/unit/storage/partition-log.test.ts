@@ -328,6 +328,22 @@ describe("log start and retention", () => {
     expect(after.epochs.latest).toBe(5);
   });
 
+  // Each held its write buffers until it had been idle for a minute: 50 MB at full speed.
+  test("a sealed segment's database is closed at once, and read all the same", async () => {
+    const { logs, log } = await openLog({ segmentBytes: 2_000 });
+    const before = logs.openDatabasesCount();
+    for (let offset = 0; offset < 40; offset++) {
+      log.append([makeBatch({ baseOffset: offset, valueBytes: 500 })]);
+      await log.flush();
+    }
+    expect(log.segmentsCount).toBeGreaterThan(8);
+    await memory.world.runUntil(() => logs.openDatabasesCount() <= before + 1, 5_000);
+    expect(logs.openDatabasesCount()).toBeLessThanOrEqual(before + 1);
+    expect(baseOffsets(await readAll(log))).toEqual(
+      Array.from({ length: 40 }, (_, index) => index),
+    );
+  });
+
   test("segment.ms rolls; compacted topics are not dropped by time", async () => {
     const { log } = await openLog({
       segmentMs: 10_000,

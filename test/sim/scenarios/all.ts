@@ -4,6 +4,7 @@ import { fastFailover } from "./fast-failover.ts";
 import { highWatermarkBelowMinIsr } from "./high-watermark-below-min-isr.ts";
 import { highWatermarkTruncation } from "./high-watermark-truncation.ts";
 import { isolatedLeader } from "./isolated-leader.ts";
+import { isrChangeUnderWay } from "./isr-change-under-way.ts";
 import { isrProposalRefusals } from "./isr-proposal-refusals.ts";
 import { lastReplicaStanding } from "./last-replica-standing.ts";
 import { leaderWithoutFollowers } from "./leader-without-followers.ts";
@@ -20,6 +21,7 @@ export const SCENARIOS: readonly Scenario[] = [
   zombieLeader,
   isolatedLeader,
   leaderWithoutFollowers,
+  isrChangeUnderWay,
   staleIsrProposal,
   lastReplicaStanding,
   highWatermarkBelowMinIsr,

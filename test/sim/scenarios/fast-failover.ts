@@ -9,6 +9,8 @@ export const fastFailover = scenario(
   CONTROLLER_ASIDE,
   async (story) => {
     await story.produce("m1");
+    // Everybody has written down that m1 is committed.
+    await story.wait(2_000);
     story.cut([A], [B, C]);
     story.cut([B], [C]);
     story.send("a1", { to: A, acks: 1 });

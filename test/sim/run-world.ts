@@ -3,6 +3,7 @@
  * result. A run that holds, one that breaks an invariant, and one that spent its budget before
  * either could be said are three different things.
  */
+import type { HistoryLine } from "../history/format.ts";
 import type { FaultPlan } from "./faults/plan.ts";
 import { BudgetExhausted, describe, type TimelineLine, World } from "./world/world.ts";
 
@@ -23,6 +24,8 @@ export interface SimulationResult {
   readonly probes?: Readonly<Record<string, number>>;
   /** How many faults of each kind began. */
   readonly injected?: Readonly<Record<string, number>>;
+  /** What clients did and saw, as `checkHistory` read it. */
+  readonly history?: readonly HistoryLine[];
 }
 
 /** One run in its world. */
@@ -31,7 +34,7 @@ export interface Play {
   /** What only this kind of run knows of itself. */
   tell(): Pick<
     SimulationResult,
-    "acknowledgedCount" | "faultsCount" | "plan" | "probes" | "injected"
+    "acknowledgedCount" | "faultsCount" | "plan" | "probes" | "injected" | "history" | "unknown"
   >;
 }
 

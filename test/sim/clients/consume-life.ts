@@ -8,6 +8,9 @@ import type { ClientShared } from "./client-shared.ts";
 import { HistoryReader } from "./history-reader.ts";
 import type { ConsumerPlan } from "./workload-plan.ts";
 
+/** How far a wanderer goes back at most. */
+const BACK_RECORDS = 60;
+
 export async function consume(
   shared: ClientShared,
   plan: ConsumerPlan,
@@ -83,9 +86,9 @@ async function wander(
         await pollOnce(plan, reader);
         reader.consumer.resume([place]);
       } else {
-        // Back to something that was read, or to where it is.
-        const offset = prng.below((reader.position(place) ?? 0) + 1);
-        reader.seek({ ...place, offset });
+        // Back a little: to read everything again and again would be most of the run.
+        const position = reader.position(place) ?? 0;
+        reader.seek({ ...place, offset: Math.max(0, position - prng.below(BACK_RECORDS)) });
       }
     }
   }
@@ -98,7 +101,9 @@ async function begin(
   partitions: readonly TopicPartition[],
 ): Promise<boolean> {
   const { prng } = life;
-  const from = prng.pick(["beginning", "end", "offset", "time"] as const);
+  const from = prng.chance(1, 12)
+    ? "beginning"
+    : prng.pick(["end", "offset", "offset", "time"] as const);
   if (from === "beginning" || from === "end") return await reader.assign(partitions, from);
   try {
     const [starts, ends] = await Promise.all([
@@ -108,11 +113,12 @@ async function begin(
     if (from === "offset") {
       const places = starts.map(({ topic, partition, offset: start }, index) => {
         const end = Math.max(start, ends[index]?.offset ?? start);
-        return { topic, partition, offset: prng.between(start, end) };
+        const offset = Math.max(start, end - prng.below(BACK_RECORDS));
+        return { topic, partition, offset };
       });
       return await reader.assignAt(places);
     }
-    const timestampMs = Math.max(0, life.environment.clock.wallMs() - prng.below(10_000));
+    const timestampMs = Math.max(0, life.environment.clock.wallMs() - prng.below(3_000));
     const found = await reader.consumer.offsetsForTimes(
       partitions.map((each) => ({ ...each, timestampMs })),
     );

@@ -33,7 +33,7 @@ export async function produce(
     requestTimeoutMs: plan.requestTimeoutMs,
     maxBlockMs: MAX_BLOCK_MS,
     metadataMaxAgeMs: 5_000,
-    ...(plan.lingerMs === undefined ? {} : { lingerMs: plan.lingerMs }),
+    ...(plan.lingerMs === null ? {} : { lingerMs: plan.lingerMs }),
   });
   const sender = new Sender(shared, plan, process, producer);
   // Some programs end in order now and then and start again.

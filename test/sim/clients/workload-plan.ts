@@ -10,8 +10,8 @@ export interface ProducerPlan {
   readonly acks: Acks;
   readonly idempotent: boolean;
   readonly compression: Compression;
-  /** Undefined: the SDK decides. */
-  readonly lingerMs: number | undefined;
+  /** Null: the SDK decides. */
+  readonly lingerMs: number | null;
   readonly maxInFlight: number;
   /** Mean time between two bursts. */
   readonly intervalMs: number;
@@ -79,7 +79,7 @@ export function drawWorkload(prng: Prng, minIsr: number): WorkloadPlan {
     ),
     consumers: Array.from({ length: prng.between(1, 3) }, (_, index) => ({
       habit: index === 0 || prng.chance(1, 3) ? "tail" : "wander",
-      pollMs: prng.pick([10, 50, 200]),
+      pollMs: prng.pick([30, 100, 400]),
       prefetchBytes: prng.pick([16 * 1024, 1024 * 1024]),
       // Where nothing may be deleted nobody is ever out of range: a reset would be seen as a skip.
       autoOffsetReset: admin?.deletes === true ? "none" : prng.pick(["none", "earliest", "latest"]),
@@ -98,7 +98,7 @@ function drawProducer(prng: Prng, index: number, recordsPerSecond: number): Prod
     acks: kind === 4 ? 1 : kind === 5 ? 0 : "all",
     idempotent: kind < 3,
     compression: prng.chance(1, 2) ? "none" : prng.pick(COMPRESSIONS),
-    lingerMs: prng.pick([undefined, undefined, 0, 30]),
+    lingerMs: prng.pick([null, null, 0, 30]),
     maxInFlight: prng.between(1, 5),
     intervalMs: Math.max(2, Math.round((500 * (burstCount + 1)) / recordsPerSecond)),
     burstCount,

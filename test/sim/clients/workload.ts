@@ -28,7 +28,8 @@ const BREAK_MS = [1, 600] as const;
 
 export class Workload {
   readonly history: HistoryWriter;
-  readonly machines: readonly ClientMachine[];
+  readonly #writers: readonly ClientMachine[];
+  readonly #readers: readonly ClientMachine[];
   readonly #cluster: Cluster;
   readonly #prng: Prng;
   readonly #plan: WorkloadPlan;
@@ -54,18 +55,22 @@ export class Workload {
     };
     const shared = this.#shared;
     const { admin } = plan;
-    this.machines = [
+    this.#writers = [
       ...plan.producers.map((each, index) =>
         this.#machine(`producer-${index + 1}`, (life) => produce(shared, each, life)),
-      ),
-      ...plan.consumers.map((each, index) =>
-        this.#machine(`consumer-${index + 1}`, (life) => consume(shared, each, life)),
       ),
       ...(admin === undefined
         ? []
         : [this.#machine("admin", (life) => administer(shared, admin, life))]),
       ...(admin?.churns === true ? [this.#machine("churn", (life) => churn(shared, life))] : []),
     ];
+    this.#readers = plan.consumers.map((each, index) =>
+      this.#machine(`consumer-${index + 1}`, (life) => consume(shared, each, life)),
+    );
+  }
+
+  get #machines(): readonly ClientMachine[] {
+    return [...this.#writers, ...this.#readers];
   }
 
   get acknowledgedCount(): number {
@@ -81,11 +86,15 @@ export class Workload {
     return this.#created;
   }
 
-  /** Every send has its outcome, and every process has come to its end. */
-  get ended(): boolean {
+  /** Every send has its outcome, and everything that changes something has come to its end. */
+  get writersEnded(): boolean {
     return (
-      this.#shared.counts.unsettled.size === 0 && this.machines.every(({ running }) => !running)
+      this.#shared.counts.unsettled.size === 0 && !this.#writers.some(({ running }) => running)
     );
+  }
+
+  get ended(): boolean {
+    return this.writersEnded && !this.#readers.some(({ running }) => running);
   }
 
   get finallyRead(): boolean {
@@ -94,11 +103,15 @@ export class Workload {
 
   /** Makes the topics, as soon as there is somebody to ask. */
   createTopics(): void {
-    this.#machine("founder", (life) => this.#create(life)).start();
+    const founder = this.#machine("founder", async (life) => {
+      await this.#create(life);
+      founder.end();
+    });
+    founder.start();
   }
 
   start(): void {
-    for (const machine of this.machines) machine.start();
+    for (const machine of this.#machines) machine.start();
     this.#disturbing = true;
     const { breakMs, crashMs } = this.#plan;
     if (crashMs > 0) this.#crashLater(crashMs);
@@ -110,9 +123,13 @@ export class Workload {
     this.#disturbing = false;
   }
 
-  /** Lets every process come to its end; producers wait for their outcomes. */
-  end(): void {
-    for (const machine of this.machines) machine.end();
+  /** Lets all but consumers come to their ends; producers wait for their outcomes. */
+  endWriters(): void {
+    for (const machine of this.#writers) machine.end();
+  }
+
+  endReaders(): void {
+    for (const machine of this.#readers) machine.end();
   }
 
   /** Reads everything; `finallyRead` once that was done. */
@@ -133,7 +150,7 @@ export class Workload {
   describe(): string {
     const { unsettled } = this.#shared.counts;
     const sends = [...unsettled.values()].slice(0, 5).map(({ key, value }) => `${value} to ${key}`);
-    const running = this.machines.filter((each) => each.running).map(({ node }) => node.name);
+    const running = this.#machines.filter((each) => each.running).map(({ node }) => node.name);
     return `${unsettled.size} sends wait (${sends.join(", ")}), running are ${running.join(", ")}`;
   }
 
@@ -162,7 +179,7 @@ export class Workload {
     const { world } = this.#cluster;
     world.schedule((meanMs * this.#faults.between(10, 190)) / 100, "client crash", () => {
       if (!this.#disturbing) return;
-      const machine = this.#faults.pick(this.machines);
+      const machine = this.#faults.pick(this.#machines);
       machine.crash();
       // Nobody is left to hear of what it had sent.
       for (const [sending, { process }] of this.#shared.counts.unsettled) {
@@ -178,7 +195,7 @@ export class Workload {
     const { brokers, network, world } = this.#cluster;
     world.schedule((meanMs * this.#faults.between(10, 190)) / 100, "client break", () => {
       if (!this.#disturbing) return;
-      const client = this.#faults.pick(this.machines).node.name;
+      const client = this.#faults.pick(this.#machines).node.name;
       const broker = this.#faults.pick(brokers).node.name;
       const state = this.#faults.chance(2, 3) ? "reset" : "hold";
       network.setLink(client, broker, state);

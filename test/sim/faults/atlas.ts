@@ -21,8 +21,11 @@ export interface AtlasOptions {
 export class Atlas {
   readonly #cluster: Cluster;
   readonly #minIsr: number;
-  /** Machines that lost something, and have not been seen whole since. */
-  readonly #lost = new Set<SimBroker>();
+  /**
+   * Machines that lost something and have not been seen whole since, with the broker epoch under
+   * which they had vouched for it: until they register anew, metadata still speak of the former life.
+   */
+  readonly #lost = new Map<SimBroker, number>();
   /** Machines on whose disks damage may lie unseen for the rest of the run. */
   readonly #damaged = new Set<SimBroker>();
   #beyond = false;
@@ -34,7 +37,7 @@ export class Atlas {
     cluster.watch([
       {
         onImage: () => {
-          if (this.#lost.size > 0 && whole()) this.#lost.clear();
+          if (this.#lost.size > 0 && this.#allRegisteredAnew() && whole()) this.#lost.clear();
         },
       },
     ]);
@@ -71,12 +74,20 @@ export class Atlas {
   }
 
   lose(broker: SimBroker): void {
-    this.#lost.add(broker);
+    this.#lost.set(broker, this.#epochOf(broker));
     this.#damaged.delete(broker);
   }
 
   damage(broker: SimBroker): void {
     this.#damaged.add(broker);
+  }
+
+  #allRegisteredAnew(): boolean {
+    return [...this.#lost].every(([broker, epoch]) => this.#epochOf(broker) > epoch);
+  }
+
+  #epochOf({ id }: SimBroker): number {
+    return this.#cluster.newestImage().brokers.get(id)?.epoch ?? -1;
   }
 
   /** Every partition has somebody else who holds all that was committed. */

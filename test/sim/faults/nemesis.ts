@@ -1,8 +1,9 @@
 /** Plays a plan of faults on a cluster, by the world's schedule, and ends them all when it heals. */
-import type { Cluster } from "../cluster/cluster.ts";
+import type { Cluster, SimBroker } from "../cluster/cluster.ts";
 import { Atlas } from "./atlas.ts";
 import { faultKind } from "./catalogue.ts";
 import type { FaultKind } from "./fault-kind.ts";
+import { chooseCore, healCore, healWhole } from "./heal.ts";
 import type { FaultPlan } from "./plan.ts";
 import { Stage } from "./stage.ts";
 import { Roles } from "./target.ts";
@@ -20,6 +21,7 @@ export class Nemesis {
   readonly plan: FaultPlan;
   readonly stage: Stage;
   readonly #injected = new Map<string, number>();
+  #endOfCore: () => void = () => {};
 
   constructor({ cluster, plan, minIsr, whole }: NemesisOptions) {
     this.plan = plan;
@@ -53,17 +55,21 @@ export class Nemesis {
     }
   }
 
+  /**
+   * Ends all faults. Gives the members of the core if only one heals at first, as the plan has it
+   * and as far as there is one; `heal` then heals the rest.
+   */
+  healCore(): readonly SimBroker[] | undefined {
+    const { heal } = this.plan;
+    if (heal.mode === "whole") return undefined;
+    const core = chooseCore(this.stage, heal.draw);
+    if (core !== undefined) this.#endOfCore = healCore(this.stage, core, heal.rest);
+    return core;
+  }
+
   /** Everything works from now on, and everybody is up or on the way there. */
   heal(): void {
-    const { stage } = this;
-    const { cluster } = stage;
-    stage.end();
-    stage.note("everything heals");
-    stage.mendNetwork();
-    for (const broker of cluster.brokers) {
-      stage.mend(broker);
-      cluster.resume(broker);
-      cluster.start(broker);
-    }
+    this.#endOfCore();
+    healWhole(this.stage);
   }
 }

@@ -6,6 +6,7 @@
 import type { Cluster, SimBroker } from "../cluster/cluster.ts";
 import type { DiskLatency } from "../world/sim-disk.ts";
 import type { NetworkDelays } from "../world/sim-network.ts";
+import type { Incarnation } from "../world/sim-node.ts";
 import type { Atlas } from "./atlas.ts";
 import type { Roles, Target } from "./target.ts";
 
@@ -32,6 +33,7 @@ export class Stage {
   readonly roles: Roles;
   readonly #holds = new Map<string, unknown[]>();
   readonly #cuts = new Set<Cut>();
+  readonly #stopping = new WeakSet<Incarnation>();
   #healed = false;
 
   constructor({ cluster, atlas, roles }: StageOptions) {
@@ -67,8 +69,15 @@ export class Stage {
 
   /** Asked to stop, cut off after `maxMs`; started again when the last one lets go. */
   stopped(broker: SimBroker, maxMs: number): Release {
+    if (broker.node.incarnation !== undefined) this.#stopping.add(broker.node.incarnation);
     this.cluster.stop(broker, maxMs);
     return this.#up(broker);
+  }
+
+  /** Its process runs, and was not asked to stop. */
+  isUp({ node, running }: SimBroker): boolean {
+    const { incarnation } = node;
+    return incarnation !== undefined && running !== undefined && !this.#stopping.has(incarnation);
   }
 
   paused(broker: SimBroker): Release {

@@ -31,13 +31,18 @@ async function serve({ job, verbose }: WorkerRequest): Promise<WorkerReply> {
     const told = result.failure !== undefined || result.unknown !== undefined || verbose;
     return {
       type: "result",
-      result: told ? result : { ...result, timeline: [] },
+      result: told ? result : withoutDetails(result),
       coreSeconds: (user + system) / 1_000_000,
     };
   } catch (thrown) {
     const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
     return { type: "error", message };
   }
+}
+
+/** What nobody reads of a run that held is not sent: a campaign has many of them. */
+function withoutDetails({ plan: _, history: __, ...result }: SimulationResult): SimulationResult {
+  return { ...result, timeline: [] };
 }
 
 process.on("message", (request: WorkerRequest) => {

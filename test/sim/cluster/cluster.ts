@@ -310,6 +310,10 @@ export class Cluster implements RunContext {
       broker.image = undefined;
     });
     node.onLog = (line) => this.onLog(line);
+    node.onKilled = (reason) => {
+      this.world.note(`broker ${id} was killed: ${reason}`);
+      this.#restartLater(broker);
+    };
     node.onFatal = (reason, cause) => {
       const why = cause === undefined ? "" : ` (${describe(cause)})`;
       this.world.note(`broker ${id} ended itself: ${reason}${why}`);

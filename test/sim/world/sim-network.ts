@@ -2,16 +2,27 @@
  * The network between the machines of a simulation. Streams are ordered in each direction and lose
  * nothing in the middle: what a fault does to a stream is delay it, hold it or end it.
  *
- * - A link (one direction between two machines) may be held: what is sent waits, and if it waits
- *   longer than a keepalive, both ends learn that the connection broke, each at its own time.
- *   Or it may reset: connections break at once, new ones are refused.
  * - A killed process closes its sockets: peers hear of it after a delay, and of what it had sent
  *   they get some prefix. A machine without power tells nobody: peers wait for the keepalive.
- * - A paused process keeps its sockets: peers wait for the keepalive too.
+ * - A paused process keeps its sockets: peers wait for the keepalive too. What it had got before
+ *   they gave up it reads when it goes on, unless its own keepalive is what it notices first.
+ *
+ * What faults are made of:
+ *
+ * - `delays`, `setQuality(links, quality)`: delay with a slow tail, bandwidth, loss with the
+ *   connection; queues are bounded by `queueBytesMax`, beyond which a stream ends;
+ * - `setLink`, `cut(links, state)`: hold or reset a direction, shapes in `partitions.ts`;
+ *   `clog(links, ms)`: a hold that ends by itself;
+ * - `halfOpen`: one side of the streams between two machines is gone, the other sees nothing;
+ * - `resetConnections`: all streams between two machines break, with prefixes delivered;
+ * - `onMessage(fault)`: one message is lost, answered in vain, damaged or comes minutes late, see
+ *   `message-faults.ts`;
+ * - `ordersLinks`: no reordering across the streams of a link; else only each stream is in order.
+ *
+ * A cut that outlasts the keepalive breaks the streams over it, each side at its own time.
  */
 import type { Prng } from "../../../src/base/prng.ts";
 import { OttlaError } from "../../../src/model/errors.ts";
-import { LIMITS } from "../../../src/model/limits.ts";
 import type {
   PeerAddress,
   PeerChannel,
@@ -21,17 +32,26 @@ import type {
   PeerNetwork,
   PeerStream,
 } from "../../../src/ports/peer-network.ts";
-import { copyMessage, copyThroughJson } from "./copy-message.ts";
+import {
+  type MessageAction,
+  type MessageFault,
+  MessageFaults,
+  type MessageOnTheWay,
+} from "./message-faults.ts";
+import { Connection, type StreamEnd } from "./sim-connection.ts";
+import {
+  drawDelayMs,
+  type Link,
+  type LinkName,
+  type LinkQuality,
+  type LinkState,
+  type NetworkDelays,
+  SimLinks,
+} from "./sim-links.ts";
 import type { EndOfLife, Incarnation, SimNode } from "./sim-node.ts";
 import type { World } from "./world.ts";
 
-export interface NetworkDelays {
-  readonly minMs: number;
-  readonly meanMs: number;
-}
-
-/** What happens to what is sent over a link. */
-export type LinkState = "open" | "hold" | "reset";
+export type { LinkName, LinkQuality, LinkState, NetworkDelays } from "./sim-links.ts";
 
 interface Listening {
   readonly incarnation: Incarnation;
@@ -66,30 +86,50 @@ export interface StreamOfProcess {
   readonly stream: object;
 }
 
-const WINDOW_BYTES = 1024 * 1024;
-const KEEPALIVE_MS = [2_000, 4_000] as const;
 const CONNECT_TIMEOUT_MS = [3_000, 10_000] as const;
 const CONNECT_RETRY_MS = 250;
 const FIRST_PORT = 40_000;
+/** As in a data centre of one building. */
+export const QUIET_DELAYS: NetworkDelays = { minMs: 0.05, meanMs: 0.3 };
+/** As the adapter's. */
+const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 
 export class SimNetwork {
   readonly world: World;
-  readonly prng: Prng;
-  delays: NetworkDelays = { minMs: 0.05, meanMs: 0.3 };
+  /** Of links whose quality is not set. */
+  delays: NetworkDelays = QUIET_DELAYS;
+  /** How long a side that hears nothing takes to give a connection up. */
+  keepaliveMs: readonly [number, number] = [2_000, 4_000];
+  /** Queued beyond this, a peer is given up. */
+  queueBytesMax = QUEUE_BYTES_MAX;
+  /** Whether streams of one link cannot overtake each other. */
+  ordersLinks = false;
   /** Called as a message is handed over, before anything else can happen. */
   readonly onSend: ((sent: SentMessage) => void)[] = [];
   /** Called before the process that it is for gets a message. */
   readonly onDeliver: ((delivered: DeliveredMessage) => void)[] = [];
   /** Called as a process learns that a stream is over, or ends it; not when the process dies. */
   readonly onStreamEnd: ((ended: StreamOfProcess) => void)[] = [];
+  /** How streams end, and what of them still arrives. */
+  readonly endings: Prng;
+  /** Which bits are flipped. */
+  readonly damages: Prng;
+  readonly #delays: Prng;
+  readonly #keepalives: Prng;
+  readonly #losses: Prng;
+  readonly #faults = new MessageFaults();
+  readonly #links = new SimLinks();
   readonly #listeners = new Map<string, Listening>();
   readonly #connections = new Set<Connection>();
-  readonly #links = new Map<string, LinkState>();
   #nextPort = FIRST_PORT;
 
   constructor(world: World, prng: Prng) {
     this.world = world;
-    this.prng = prng;
+    this.endings = prng.fork("endings");
+    this.damages = prng.fork("damages");
+    this.#delays = prng.fork("delays");
+    this.#keepalives = prng.fork("keepalives");
+    this.#losses = prng.fork("losses");
   }
 
   attach(node: SimNode): void {
@@ -103,39 +143,111 @@ export class SimNetwork {
     };
   }
 
+  link(from: string, to: string): Link {
+    return this.#links.link(from, to);
+  }
+
   linkState(from: string, to: string): LinkState {
-    return this.#links.get(`${from}>${to}`) ?? "open";
+    return this.link(from, to).state;
   }
 
   /** Sets one direction. What was held flows on once it is open again. */
   setLink(from: string, to: string, state: LinkState): void {
-    const key = `${from}>${to}`;
-    if (state === "open") this.#links.delete(key);
-    else this.#links.set(key, state);
+    if (this.link(from, to).change(this.world.nowMs, { set: state })) this.#stateChanged(from, to);
+  }
+
+  /**
+   * Cuts links until the returned function is called; where cuts overlap, a link opens with the last
+   * of them.
+   */
+  cut(links: readonly LinkName[], state: "hold" | "reset"): () => void {
+    const cut = { state };
+    for (const [from, to] of links) {
+      if (this.link(from, to).change(this.world.nowMs, { cut })) this.#stateChanged(from, to);
+    }
+    return () => {
+      for (const [from, to] of links) {
+        const changed = this.link(from, to).change(this.world.nowMs, { uncut: cut });
+        if (changed) this.#stateChanged(from, to);
+      }
+    };
+  }
+
+  /** What is sent over the links queues up, and is delivered at once after that time. */
+  clog(links: readonly LinkName[], durationMs: number): void {
+    const open = this.cut(links, "hold");
+    this.world.schedule(durationMs, "clog ends", open);
+  }
+
+  /** Undefined: as the network in general. What is under way already goes on at the new quality. */
+  setQuality(links: readonly LinkName[], quality: LinkQuality | undefined): void {
+    for (const [from, to] of links) {
+      this.link(from, to).setQuality(quality);
+      for (const connection of [...this.#connections]) {
+        if (connection.joins(from, to)) connection.retime();
+      }
+    }
+  }
+
+  /** The next message that fits suffers it. The returned function takes the fault back. */
+  onMessage(fault: MessageFault): () => void {
+    return this.#faults.add(fault);
+  }
+
+  /**
+   * The streams between two machines are gone where `gone` is, whose process learns so. The other
+   * one notices nothing for `unnoticedMs` (default: its keepalive), and sends into the void.
+   */
+  halfOpen(gone: string, unaware: string, unnoticedMs?: number): void {
     for (const connection of [...this.#connections]) {
-      if (!connection.joins(from, to)) continue;
-      if (state === "open") connection.pump();
-      else if (state === "reset") connection.breakBoth(() => this.delayMs(), "connection reset");
-      else this.#breakByKeepalive(connection);
+      if (!connection.joins(gone, unaware)) continue;
+      const lost = connection.endOf(gone);
+      const left = lost?.peer;
+      if (lost === undefined || left === undefined || lost === left) continue;
+      lost.vanish("connection lost");
+      left.breakAfter(unnoticedMs ?? this.drawKeepaliveMs(), "keepalive timed out");
+    }
+  }
+
+  /** All streams between two machines break; of what is on its way some prefix arrives. */
+  resetConnections(left: string, right: string): void {
+    for (const connection of [...this.#connections]) {
+      if (!connection.joins(left, right)) continue;
+      for (const end of [connection.opener, connection.acceptor]) {
+        end?.dropIncoming(this.endings);
+        end?.endAfterIncoming("connection reset");
+      }
     }
   }
 
   healAll(): void {
-    for (const key of [...this.#links.keys()]) {
-      const [from, to] = key.split(">") as [string, string];
-      this.setLink(from, to, "open");
-    }
+    this.#faults.clear();
+    this.delays = QUIET_DELAYS;
+    for (const link of this.#links.all()) link.heal(this.world.nowMs);
+    for (const connection of [...this.#connections]) connection.retime();
   }
 
   /** To be called after a node was paused: its peers notice if it stays so. */
   nodePaused(node: SimNode): void {
+    const life = node.incarnation;
     for (const connection of this.#connections) {
       if (!connection.touches(node.name)) continue;
-      const opened = connection;
-      this.world.schedule(this.#draw(KEEPALIVE_MS), "keepalive", () => {
-        if (node.paused) opened.breakBoth(() => 0, "keepalive timed out");
+      this.world.schedule(this.drawKeepaliveMs(), "keepalive", () => {
+        if (!node.paused || node.incarnation !== life) return;
+        const frozen = connection.endOf(node.name);
+        frozen?.peer?.breakAfter(0, "keepalive timed out");
+        // What lies in its sockets comes before their end, unless its own timers come first.
+        if (this.endings.chance(1, 2)) frozen?.breakAfter(0, "keepalive timed out");
       });
     }
+  }
+
+  /** A process that is not frozen when its keepalive fails ends the stream. */
+  breakUnlessPaused(end: StreamEnd): void {
+    const { node } = end.incarnation;
+    this.world.schedule(this.drawKeepaliveMs(), "keepalive", () => {
+      if (!node.paused) end.breakAfter(0, "keepalive timed out");
+    });
   }
 
   get connectionsCount(): number {
@@ -152,8 +264,26 @@ export class SimNetwork {
   }
 
   delayMs(): number {
-    const tail = this.prng.chance(1, 1_000) ? this.prng.between(10, 100) : 1;
-    return this.delays.minMs + (this.delays.meanMs * tail * this.prng.between(0, 200)) / 100;
+    return drawDelayMs(this.#delays, this.delays);
+  }
+
+  arrivalMs(link: Link, nowMs: number): number {
+    const arrivalMs = nowMs + drawDelayMs(this.#delays, link.quality ?? this.delays);
+    return this.ordersLinks ? link.inOrder(arrivalMs) : arrivalMs;
+  }
+
+  drawKeepaliveMs(): number {
+    return this.#draw(this.keepaliveMs);
+  }
+
+  /** Whether the link loses the message at hand, and the connection with it. */
+  losesAt(link: Link): boolean {
+    const oneIn = link.quality?.resetOneIn ?? 0;
+    return oneIn > 0 && this.#losses.chance(1, oneIn);
+  }
+
+  faultOf(message: MessageOnTheWay): MessageAction | undefined {
+    return this.#faults.size === 0 ? undefined : this.#faults.take(message);
   }
 
   sent(sent: SentMessage): void {
@@ -252,22 +382,37 @@ export class SimNetwork {
     for (const connection of [...this.#connections]) {
       const survivor = connection.survivorOf(incarnation);
       if (survivor === undefined) {
-        if (connection.opener.incarnation === incarnation) this.forget(connection);
+        if (connection.opener.incarnation !== incarnation) continue;
+        connection.opener.died();
+        connection.acceptor?.died();
+        this.forget(connection);
         continue;
       }
-      if (survivor.peer !== undefined) survivor.peer.ended = true;
-      survivor.dropIncoming(this.prng);
+      survivor.peer?.died();
+      survivor.dropIncoming(this.endings);
       if (how !== "power loss") survivor.endAfterIncoming("connection reset");
-      survivor.breakAfter(this.#draw(KEEPALIVE_MS), "keepalive timed out");
+      survivor.breakAfter(this.drawKeepaliveMs(), "keepalive timed out");
+    }
+  }
+
+  #stateChanged(from: string, to: string): void {
+    const state = this.linkState(from, to);
+    for (const connection of [...this.#connections]) {
+      if (!connection.joins(from, to)) continue;
+      if (state === "open") connection.pump();
+      else if (state === "reset") connection.breakBoth(() => this.delayMs(), "connection reset");
+      else this.#breakByKeepalive(connection);
     }
   }
 
   #breakByKeepalive(connection: Connection): void {
     const { from, to } = connection.ends;
+    const sinceMs = this.world.nowMs;
     const expire = (end: StreamEnd): void => {
-      this.world.schedule(this.#draw(KEEPALIVE_MS), "keepalive", () => {
-        const held = this.linkState(from, to) === "hold" || this.linkState(to, from) === "hold";
-        if (held) end.breakAfter(0, "keepalive timed out");
+      this.world.schedule(this.drawKeepaliveMs(), "keepalive", () => {
+        const there = this.link(from, to).heldSince(sinceMs);
+        const back = this.link(to, from).heldSince(sinceMs);
+        if (there || back) end.breakAfter(0, "keepalive timed out");
       });
     };
     expire(connection.opener);
@@ -275,263 +420,7 @@ export class SimNetwork {
   }
 
   #draw([low, high]: readonly [number, number]): number {
-    return this.prng.between(low, high);
-  }
-}
-
-/** One stream, seen from neither side. */
-class Connection {
-  readonly network: SimNetwork;
-  readonly channel: PeerChannel;
-  readonly opener: StreamEnd;
-  readonly #host: string;
-  acceptor: StreamEnd | undefined;
-
-  constructor(network: SimNetwork, opener: Incarnation, host: string, channel: PeerChannel) {
-    this.network = network;
-    this.channel = channel;
-    this.#host = host;
-    this.opener = new StreamEnd(this, opener, opener.node.name, host);
-  }
-
-  get ends(): { readonly from: string; readonly to: string } {
-    return { from: this.opener.incarnation.node.name, to: this.#host };
-  }
-
-  joins(from: string, to: string): boolean {
-    const { from: left, to: right } = this.ends;
-    return (left === from && right === to) || (left === to && right === from);
-  }
-
-  touches(name: string): boolean {
-    return this.opener.incarnation.node.name === name || this.#host === name;
-  }
-
-  acceptedBy(incarnation: Incarnation): boolean {
-    return this.acceptor?.incarnation === incarnation;
-  }
-
-  /** The end whose process still lives after `ended` has died; undefined if it has none such. */
-  survivorOf(ended: Incarnation): StreamEnd | undefined {
-    if (this.opener.incarnation === ended) {
-      return this.acceptor?.incarnation === ended ? undefined : this.acceptor;
-    }
-    return this.acceptor?.incarnation === ended ? this.opener : undefined;
-  }
-
-  accept(incarnation: Incarnation, handler: (end: StreamEnd) => void): void {
-    const end = new StreamEnd(this, incarnation, this.#host, this.opener.incarnation.node.name);
-    this.acceptor = end;
-    end.peer = this.opener;
-    this.opener.peer = end;
-    incarnation.later(0, "network", `accept ${this.channel}`, () => {
-      if (end.ended) return;
-      handler(end);
-      end.open = true;
-      end.pump();
-    });
-    this.opener.open = true;
-    this.opener.connected();
-  }
-
-  pump(): void {
-    this.opener.pump();
-    this.acceptor?.pump();
-  }
-
-  breakBoth(delay: () => number, reason: string): void {
-    this.opener.breakAfter(delay(), reason);
-    this.acceptor?.breakAfter(delay(), reason);
-  }
-}
-
-interface Item {
-  readonly type: "message" | "end";
-  readonly message: unknown;
-  readonly reason: string;
-  readonly sizeBytes: number;
-  readonly dueMs: number;
-}
-
-/** One side of a stream; holds what is on its way *to* it. */
-class StreamEnd implements PeerStream<unknown, unknown> {
-  readonly incarnation: Incarnation;
-  readonly #connection: Connection;
-  readonly #name: string;
-  readonly #peerName: string;
-  peer: StreamEnd | undefined;
-  /** May take messages: the handler that sets `onMessage` has run. */
-  open = false;
-  ended = false;
-  onMessage: (message: unknown) => void = () => {};
-  onDrain: () => void = () => {};
-  onEnd: (reason: string) => void = () => {};
-  /** Handed over before the connection was made. */
-  #early: Item[] = [];
-  #incoming: Item[] = [];
-  #lastDueMs = 0;
-  #delivering = false;
-  /** Bytes of this end's own messages that the peer has not taken. */
-  #queuedBytes = 0;
-  #wantsDrain = false;
-
-  constructor(connection: Connection, incarnation: Incarnation, name: string, peerName: string) {
-    this.#connection = connection;
-    this.incarnation = incarnation;
-    this.#name = name;
-    this.#peerName = peerName;
-  }
-
-  get identity(): StreamOfProcess {
-    const { channel } = this.#connection;
-    return {
-      incarnation: this.incarnation,
-      peer: this.#peerName,
-      channel,
-      stream: this.#connection,
-    };
-  }
-
-  send(message: unknown): boolean {
-    if (this.ended || !this.incarnation.alive) return false;
-    const { network, channel } = this.#connection;
-    network.sent({
-      from: this.incarnation,
-      to: this.#peerName,
-      channel,
-      message,
-      stream: this.#connection,
-    });
-    const copied = channel === "controller" ? copyThroughJson(message) : copyMessage(message);
-    if (copied.sizeBytes > LIMITS.grpcMessageBytes) {
-      network.world.fail(
-        "messages fit the limit",
-        `${this.#name} sends ${copied.sizeBytes} bytes on ${channel}`,
-      );
-    }
-    this.#queuedBytes += copied.sizeBytes;
-    this.#push({ type: "message", ...copied, reason: "", dueMs: 0 });
-    if (this.#queuedBytes <= WINDOW_BYTES) return true;
-    this.#wantsDrain = true;
-    return false;
-  }
-
-  close(): void {
-    if (this.ended) return;
-    // Some real streams flush before they end, others cancel what was not sent yet.
-    const { prng } = this.#connection.network;
-    if (prng.chance(1, 4)) this.peer?.dropIncoming(prng);
-    this.#push({
-      type: "end",
-      message: undefined,
-      reason: "closed by peer",
-      sizeBytes: 0,
-      dueMs: 0,
-    });
-    this.#finish();
-  }
-
-  /** Ends this side after a time, whatever is still on its way to it. */
-  breakAfter(delayMs: number, reason: string): void {
-    this.incarnation.later(delayMs, "network", "break", () => this.#break(reason));
-  }
-
-  /** Of what is on its way here, only some prefix arrives. */
-  dropIncoming(prng: Prng): void {
-    const keep = prng.below(this.#incoming.length + 1);
-    this.#incoming.length = Math.min(
-      this.#incoming.length,
-      Math.max(keep, this.#delivering ? 1 : 0),
-    );
-  }
-
-  endAfterIncoming(reason: string): void {
-    this.#enqueue({ type: "end", message: undefined, reason, sizeBytes: 0, dueMs: 0 });
-  }
-
-  /** Delivers what is due, one message an event. */
-  pump(): void {
-    if (!this.open || this.ended || this.#delivering) return;
-    const item = this.#incoming[0];
-    if (item === undefined) return;
-    const { network } = this.#connection;
-    if (network.linkState(this.#peerName, this.#name) !== "open") return;
-    this.#delivering = true;
-    const delay = Math.max(0, item.dueMs - network.world.nowMs);
-    this.incarnation.later(delay, "network", `deliver ${this.#connection.channel}`, () => {
-      this.#delivering = false;
-      if (this.ended) return;
-      // The link may have closed while the message was on its way: then it waits with the others.
-      if (network.linkState(this.#peerName, this.#name) === "open") this.#deliver();
-      this.pump();
-    });
-  }
-
-  taken(sizeBytes: number): void {
-    this.#queuedBytes -= sizeBytes;
-    if (!this.#wantsDrain || this.#queuedBytes > WINDOW_BYTES / 2) return;
-    this.#wantsDrain = false;
-    this.incarnation.later(0, "network", "drain", () => {
-      if (!this.ended) this.onDrain();
-    });
-  }
-
-  #deliver(): void {
-    const item = this.#incoming.shift();
-    if (item === undefined) return;
-    if (item.type === "end") {
-      this.#break(item.reason);
-      return;
-    }
-    this.peer?.taken(item.sizeBytes);
-    const { network, channel } = this.#connection;
-    network.world.mix(item.sizeBytes);
-    network.delivered({
-      to: this.incarnation,
-      from: this.#peerName,
-      channel,
-      message: item.message,
-      stream: this.#connection,
-    });
-    this.onMessage(item.message);
-  }
-
-  #push(item: Item): void {
-    if (this.peer === undefined) this.#early.push(item);
-    else this.peer.#enqueue(item);
-  }
-
-  #enqueue(item: Item): void {
-    const { network } = this.#connection;
-    const own = this.#name === this.#peerName;
-    const due = network.world.nowMs + (own ? 0.01 : network.delayMs());
-    this.#lastDueMs = Math.max(this.#lastDueMs, due);
-    this.#incoming.push({ ...item, dueMs: this.#lastDueMs });
-    this.pump();
-  }
-
-  #break(reason: string): void {
-    if (this.ended) return;
-    // The other side may not know yet: it learns from whatever comes back to it.
-    this.peer?.endAfterIncoming("connection reset");
-    this.#finish();
-    this.onEnd(reason);
-  }
-
-  #finish(): void {
-    this.ended = true;
-    this.#connection.network.streamEnded(this.identity);
-    this.#incoming = [];
-    if (this.peer === undefined || this.peer.ended)
-      this.#connection.network.forget(this.#connection);
-  }
-
-  /** The peer is known now: what was sent before is on its way. */
-  connected(): void {
-    const { peer } = this;
-    if (peer === undefined) return;
-    for (const item of this.#early) peer.#enqueue(item);
-    this.#early = [];
+    return this.#keepalives.between(low, high);
   }
 }
 

@@ -1,11 +1,26 @@
 /**
  * A machine of the simulation and the lives of the process on it. What belongs to the machine (its
- * name, its disk, how its wall clock is off) outlives a process; an incarnation is one life. All
- * that an incarnation waits for goes through `later`, which is how a crash ends it for ever and how
- * a pause holds everything back at once.
+ * name, its disk, its clock) outlives a process; an incarnation is one life. All that an
+ * incarnation waits for goes through `later`, which is how a crash ends it for ever and how a pause
+ * holds everything back at once.
+ *
+ * What faults are made of:
+ *
+ * - `crash`, `losePower`, `exit`: the process ends;
+ * - `crashAt(point)`: it ends just there, see `crash-points.ts`; with `kind: "event"` at any await,
+ *   with `inNextLife` during recovery;
+ * - `pause`, `resume`: SIGSTOP, or a stalled event loop;
+ * - `slowTimes`: each event takes so many times as long, and those that come meanwhile wait;
+ * - `memoryCapBytes`: more than that in its queues, and the operating system kills it;
+ * - `clock`: offset, jumps, drift, freezing, a step over a restart; see `machine-clock.ts`;
+ * - `disk`: see `sim-disk.ts`.
+ *
+ * `heal` ends what lasts.
  */
 import type { Prng } from "../../../src/base/prng.ts";
 import type { LogFields } from "../../../src/ports/logger.ts";
+import { type CrashAt, CrashPoints, type PointKind } from "./crash-points.ts";
+import { MachineClock } from "./machine-clock.ts";
 import { SimDisk } from "./sim-disk.ts";
 import { type EventOwner, type Scheduled, type SimEvent, textHash, type World } from "./world.ts";
 
@@ -30,13 +45,18 @@ export interface SimNodeOptions {
   readonly diskBytes?: number;
 }
 
+/** About what an event of a broker costs a core. */
+const EVENT_MS = 0.05;
+
 export class SimNode {
   readonly world: World;
   readonly name: string;
   readonly prng: Prng;
   readonly disk: SimDisk;
-  /** Added to the world's wall clock. */
-  wallOffsetMs = 0;
+  readonly clock: MachineClock;
+  /** 1: events take no time. */
+  slowTimes = 1;
+  memoryCapBytes = Number.POSITIVE_INFINITY;
   incarnation: Incarnation | undefined;
   /** The world's event in which its process last ran: observers look only at those that did. */
   ranInEvent = -1;
@@ -44,17 +64,33 @@ export class SimNode {
   onLog: (line: LogLine) => void = () => {};
   /** The process ended itself. */
   onFatal: (reason: string, cause: unknown) => void = () => {};
+  /** It was killed by the operating system, or by a crash point that says no more. */
+  onKilled: (reason: string) => void = () => {};
   /** Told of each end of an incarnation, so that its connections break. */
   readonly onEnd: ((incarnation: Incarnation, how: EndOfLife) => void)[] = [];
+  readonly #points = new CrashPoints();
   #lives = 0;
   #paused = false;
+  /** What is due and cannot run yet. */
   #deferred: SimEvent[] = [];
+  /** A slow event is still running; `#goesOn` is its end. */
+  #busy = false;
+  #goesOn: Scheduled | undefined;
 
   constructor(options: SimNodeOptions) {
     this.world = options.world;
     this.name = options.name;
     this.prng = options.prng;
+    this.clock = new MachineClock(options.world);
     this.disk = new SimDisk(options.world, options.prng.fork("disk"), options.diskBytes);
+  }
+
+  get wallOffsetMs(): number {
+    return this.clock.wallOffsetMs;
+  }
+
+  set wallOffsetMs(offsetMs: number) {
+    this.clock.wallOffsetMs = offsetMs;
   }
 
   get paused(): boolean {
@@ -64,6 +100,7 @@ export class SimNode {
   start(): Incarnation {
     if (this.incarnation !== undefined) throw new Error(`${this.name} is running already`);
     this.#lives++;
+    this.clock.processStarts();
     this.incarnation = new Incarnation(this, this.#lives);
     return this.incarnation;
   }
@@ -83,6 +120,44 @@ export class SimNode {
     this.#end("exit");
   }
 
+  /** The process ends once it reaches that point. The returned function takes that back. */
+  crashAt(crash: CrashAt): () => void {
+    const running = this.incarnation === undefined ? 0 : 1;
+    const begins = crash.inNextLife === true || running === 0 ? this.#lives + 1 : this.#lives;
+    return this.#points.add(crash, begins);
+  }
+
+  /** Whatever the process does with the world passes here. */
+  reach(kind: PointKind, stage: "issued" | "completed", detail: string): void {
+    if (this.#points.size === 0 || this.incarnation === undefined) return;
+    const crash = this.#points.reach({ kind, stage, detail }, this.#lives);
+    if (crash === undefined) return;
+    const where = `${kind} ${stage} (${detail})`;
+    this.world.note(`${this.name}: ${crash.how ?? "crash"} at ${where}`);
+    if (crash.then !== undefined) {
+      crash.then();
+      return;
+    }
+    this.#end(crash.how ?? "crash");
+    this.onKilled(`at ${where}`);
+  }
+
+  checkMemory(incarnation: Incarnation): void {
+    const { queuedBytes } = incarnation;
+    if (queuedBytes <= this.memoryCapBytes || incarnation !== this.incarnation) return;
+    this.#end("crash");
+    this.onKilled(`out of memory with ${queuedBytes} bytes in queues`);
+  }
+
+  /** No more pause, slowness, cap or crash to come; the clock is right. */
+  heal(): void {
+    this.slowTimes = 1;
+    this.memoryCapBytes = Number.POSITIVE_INFINITY;
+    this.#points.clear();
+    this.clock.heal();
+    this.resume();
+  }
+
   /** Events of this node wait from now on; its clock goes on (SIGSTOP, or a stalled event loop). */
   pause(): void {
     this.#paused = true;
@@ -93,27 +168,57 @@ export class SimNode {
     if (!this.#paused) return;
     this.#paused = false;
     const waiting = this.#deferred;
-    this.#deferred = [];
     const timersFirst = this.prng.chance(1, 2);
-    const ordered = timersFirst
+    this.#deferred = timersFirst
       ? [
           ...waiting.filter(({ kind }) => kind === "timer"),
           ...waiting.filter(({ kind }) => kind !== "timer"),
         ]
       : waiting;
-    for (const event of ordered) this.world.postpone(event, 0);
+    if (!this.#busy) this.#goOn();
   }
 
   /** An event of the running process is due: it runs, or waits until the process goes on. */
   take(event: SimEvent): void {
-    if (this.#paused) {
+    if (this.#paused || this.#busy) {
       this.#deferred.push(event);
       return;
     }
-    this.ranInEvent = this.world.eventsCount;
+    this.#run(event);
+  }
+
+  #run(event: SimEvent): void {
     const { run } = event;
+    if (run === undefined) return;
+    this.reach("event", "issued", event.label);
+    if (!(event.owner as Incarnation).alive) return;
+    this.ranInEvent = this.world.eventsCount;
     event.run = undefined;
-    run?.();
+    run();
+    if (this.slowTimes > 1) this.#beBusy();
+  }
+
+  #beBusy(): void {
+    const lastsMs = (EVENT_MS * this.slowTimes * this.prng.between(50, 150)) / 100;
+    this.#busy = true;
+    this.#goesOn = this.world.schedule(lastsMs, `${this.name} goes on`, () => this.#goOn());
+  }
+
+  /** What has waited runs, in that order: all of it or, where the process is slow, the first. */
+  #goOn(): void {
+    this.#busy = false;
+    if (this.#paused) return;
+    if (this.slowTimes === 1) {
+      const waiting = this.#deferred;
+      this.#deferred = [];
+      for (const event of waiting) this.world.postpone(event, 0);
+      return;
+    }
+    while (!this.#busy) {
+      const next = this.#deferred.shift();
+      if (next === undefined) return;
+      this.#run(next);
+    }
   }
 
   #end(how: EndOfLife): void {
@@ -122,6 +227,9 @@ export class SimNode {
     this.incarnation = undefined;
     this.#paused = false;
     this.#deferred = [];
+    this.#busy = false;
+    this.#goesOn?.cancel();
+    this.#points.ended(incarnation.life);
     incarnation.alive = false;
     for (const told of this.onEnd) told(incarnation, how);
     this.disk.processEnded(how === "power loss");
@@ -138,6 +246,8 @@ export class Incarnation implements EventOwner {
   alive = true;
   /** Timers that are set and have neither fired nor been cancelled. */
   timersCount = 0;
+  /** In its queues to peers and to its disk. */
+  queuedBytes = 0;
 
   constructor(node: SimNode, life: number) {
     this.node = node;
@@ -156,6 +266,13 @@ export class Incarnation implements EventOwner {
 
   take(event: SimEvent): void {
     if (this.alive) this.node.take(event);
+  }
+
+  /** Bytes began to wait in its queues or, below 0, wait no more. */
+  queue(bytes: number): void {
+    this.queuedBytes += bytes;
+    this.world.queue(bytes);
+    if (this.alive && bytes > 0) this.node.checkMemory(this);
   }
 
   /** A promise that settles with `run`'s outcome after `delayMs`; never, if the incarnation ends. */

@@ -5,8 +5,10 @@ import type { Clock, Timer, Timers } from "../../../src/ports/clock.ts";
 import type { Incarnation } from "./sim-node.ts";
 import type { Scheduled } from "./world.ts";
 
-/** Virtual time begins here: 2026-01-01T00:00:00Z. */
-export const WALL_EPOCH_MS = 1_767_225_600_000;
+export { WALL_EPOCH_MS } from "./machine-clock.ts";
+
+/** Less than this is the rounding of whole microseconds. */
+const GRAIN_MS = 0.002;
 
 export class SimClock implements Clock {
   readonly #incarnation: Incarnation;
@@ -19,12 +21,11 @@ export class SimClock implements Clock {
   }
 
   monotonicMs(): number {
-    return this.#startMs + this.#incarnation.world.nowMs;
+    return this.#startMs + this.#incarnation.node.clock.monotonicMs;
   }
 
   wallMs(): number {
-    const { world, node } = this.#incarnation;
-    return Math.floor(WALL_EPOCH_MS + world.nowMs + node.wallOffsetMs);
+    return this.#incarnation.node.clock.wallMs;
   }
 }
 
@@ -83,19 +84,21 @@ export class SimTimers implements Timers {
   }
 }
 
+/** Waits by its machine's clock, which may change its pace meanwhile: it never fires too early. */
 class SimTimer implements Timer {
   readonly #incarnation: Incarnation;
+  readonly #callback: () => void;
+  readonly #dueMs: number;
   #scheduled: Scheduled | undefined;
 
   constructor(incarnation: Incarnation, delayMs: number, callback: () => void) {
     this.#incarnation = incarnation;
+    this.#callback = callback;
     incarnation.timersCount++;
-    // A real timer has a grain of a millisecond and never fires early.
-    this.#scheduled = incarnation.later(Math.max(1, delayMs), "timer", "timer", () => {
-      this.#scheduled = undefined;
-      incarnation.timersCount--;
-      callback();
-    });
+    // A real timer has a grain of a millisecond.
+    const waitMs = Math.max(1, delayMs);
+    this.#dueMs = incarnation.node.clock.monotonicMs + waitMs;
+    this.#wait(waitMs);
   }
 
   cancel(): void {
@@ -103,6 +106,21 @@ class SimTimer implements Timer {
     this.#scheduled.cancel();
     this.#scheduled = undefined;
     this.#incarnation.timersCount--;
+  }
+
+  #wait(waitMs: number): void {
+    const incarnation = this.#incarnation;
+    const trueMs = incarnation.node.clock.trueMs(waitMs);
+    this.#scheduled = incarnation.later(trueMs, "timer", "timer", () => {
+      const leftMs = this.#dueMs - incarnation.node.clock.monotonicMs;
+      if (leftMs > GRAIN_MS) {
+        this.#wait(leftMs);
+        return;
+      }
+      this.#scheduled = undefined;
+      incarnation.timersCount--;
+      this.#callback();
+    });
   }
 }
 

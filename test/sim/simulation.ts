@@ -4,10 +4,8 @@
  * and at the end.
  */
 import type { Prng } from "../../src/base/prng.ts";
-import { topicByName } from "../../src/metadata/image.ts";
-import { ClientCalls } from "./clients/client-calls.ts";
-import { SimConsumer } from "./clients/sim-consumer.ts";
-import { SimProducer } from "./clients/sim-producer.ts";
+import { Workload } from "./clients/workload.ts";
+import { drawWorkload, type WorkloadPlan } from "./clients/workload-plan.ts";
 import { Cluster, type StartBroker } from "./cluster/cluster.ts";
 import type { ClusterShape } from "./cluster/cluster-config.ts";
 import { highWatermarkTap } from "./cluster/high-watermark-tap.ts";
@@ -15,6 +13,7 @@ import { FAULTS } from "./faults/catalogue.ts";
 import { Nemesis } from "./faults/nemesis.ts";
 import { drawPlan, type FaultPlan } from "./faults/plan.ts";
 import { allInvariants } from "./invariants/all.ts";
+import { Liveness } from "./liveness.ts";
 import { type Play, runWorld, type SimulationResult } from "./run-world.ts";
 import type { TimelineLine, World } from "./world/world.ts";
 
@@ -44,46 +43,34 @@ const TOLD_MESSAGES = new Set([
   "vote-response",
   "timeout-now",
 ]);
-const TOPIC = "orders";
 const FAULTS_MS = 12_000;
 const FORM_MS = 30_000;
 const HEAL_MS = 90_000;
+/** How long a core is left alone with those that are cut off from it. */
+const DISTURBED_MS = 5_000;
 const TAKEOVER_MS = 15_000;
 const EXPLAINED_BY_DISK = /storage|disk|database|log|replica|segment|directory|write|flush|open/i;
 
 interface Drawn {
   readonly shape: ClusterShape;
-  readonly partitionsCount: number;
   readonly minIsr: number;
-  readonly topicConfigs: Readonly<Record<string, string>>;
-  readonly producersCount: number;
-  readonly inFlightMax: number;
-  readonly intervalMs: number;
-  readonly valueBytes: number;
-  readonly lostAnswersOneIn: number;
+  readonly workload: WorkloadPlan;
 }
 
 function draw(prng: Prng): Drawn {
   const brokersCount = prng.chance(1, 8) ? 5 : 3;
   const minIsr = prng.chance(1, 6) ? 1 : 2;
+  const workload = drawWorkload(prng.fork("workload"), minIsr);
   return {
     shape: {
       brokersCount,
       votersCount: 3,
       properties: new Map(),
       snapshotBytes: prng.pick([600, 3_000, 20 * 1024 * 1024]),
+      ...(workload.admin?.deletes === true ? { retentionCheckMs: 1_000 } : {}),
     },
-    partitionsCount: prng.between(1, 4),
     minIsr,
-    topicConfigs: {
-      "min.insync.replicas": String(minIsr),
-      ...(prng.chance(1, 3) ? { "segment.bytes": String(1024 * 1024) } : {}),
-    },
-    producersCount: prng.between(1, 2),
-    inFlightMax: prng.between(1, 5),
-    intervalMs: prng.pick([10, 25, 60]),
-    valueBytes: prng.pick([10, 200, 2_000]),
-    lostAnswersOneIn: prng.pick([0, 20, 200]),
+    workload,
   };
 }
 
@@ -97,9 +84,8 @@ class Run implements Play {
   readonly #drawn: Drawn;
   readonly #cluster: Cluster;
   readonly #nemesis: Nemesis;
-  readonly #producers: readonly SimProducer[];
-  readonly #consumers: readonly SimConsumer[];
-  readonly #calls: ClientCalls;
+  readonly #workload: Workload;
+  #unknown: string | undefined;
 
   constructor(world: World, options: SimulationOptions) {
     this.#world = world;
@@ -114,23 +100,7 @@ class Run implements Play {
     this.#watchLogs();
     if (options.verbose === true) this.#tellMessages();
     const prng = world.prng.fork("workload");
-    const { lostAnswersOneIn, partitionsCount } = drawn;
-    this.#calls = new ClientCalls({ cluster, prng: prng.fork("calls"), lostAnswersOneIn });
-    this.#producers = Array.from({ length: drawn.producersCount }, (_, index) => {
-      const name = `producer-${index + 1}`;
-      return new SimProducer({
-        ...drawn,
-        cluster,
-        calls: this.#calls,
-        prng: prng.fork(name),
-        name,
-        topic: TOPIC,
-      });
-    });
-    this.#consumers = Array.from({ length: partitionsCount }, (_, partition) => {
-      const name = `consumer-${partition}`;
-      return new SimConsumer({ cluster, prng: prng.fork(name), name, topic: TOPIC, partition });
-    });
+    this.#workload = new Workload({ cluster, prng, plan: drawn.workload });
     const faults = world.prng.fork("nemesis");
     const plan = drawPlan({
       prng: faults,
@@ -146,27 +116,45 @@ class Run implements Play {
     const world = this.#world;
     world.note(`${JSON.stringify(this.#drawn, jsonMap)} faults ${this.#nemesis.kinds.join(" ")}`);
     await this.#form();
-    for (const producer of this.#producers) producer.start();
-    for (const consumer of this.#consumers) consumer.start();
+    this.#workload.start();
     this.#nemesis.start();
     await world.runFor(this.#nemesis.plan.durationMs);
-    this.#nemesis.heal();
+    await this.#heal();
+    this.#workload.heal();
     await world.runFor(1_500);
-    for (const producer of this.#producers) producer.stop();
-    await this.#come("every producer is answered", () => this.#producers.every((p) => p.drained));
+    this.#workload.endWriters();
+    await this.#come("every producer is answered", () => this.#workload.writersEnded);
     await this.#come("the cluster comes to rest", () => this.#cluster.atRest);
     await this.#loseOneAfterAnother();
-    await this.#come("consumers reach the end", () => this.#allConsumed);
-    for (const consumer of this.#consumers) consumer.stop();
-    this.#checkConsumed();
+    this.#workload.endReaders();
+    await this.#come("every client comes to its end", () => this.#workload.ended);
+    this.#workload.readFinally();
+    await this.#come("everything is read at the end", () => this.#workload.finallyRead);
+    this.#judge();
+    this.#cluster.rest();
     this.#cluster.finish();
     if (world.failure !== undefined) throw world.failure;
   }
 
+  /** First a core alone, if the plan has it so; then everybody, within the bounds of liveness. */
+  async #heal(): Promise<void> {
+    const liveness = new Liveness(this.#nemesis.stage);
+    const core = this.#nemesis.healCore();
+    if (core !== undefined) {
+      const { heal } = this.#nemesis.plan;
+      const flapping = heal.mode === "core" && heal.rest === "flapping";
+      await liveness.demand(core, flapping ? this.#cluster.brokers : core);
+      await liveness.undisturbed(core, DISTURBED_MS);
+    }
+    this.#nemesis.heal();
+    await liveness.demand(this.#cluster.brokers);
+  }
+
   tell(): ReturnType<Play["tell"]> {
-    const acknowledged = this.#producers.map(({ acknowledgedCount }) => acknowledgedCount);
     return {
-      acknowledgedCount: acknowledged.reduce((left, right) => left + right, 0),
+      acknowledgedCount: this.#workload.acknowledgedCount,
+      history: this.#workload.lines,
+      ...(this.#unknown === undefined ? {} : { unknown: this.#unknown }),
       faultsCount: this.#nemesis.injectedCount,
       plan: this.#nemesis.plan,
       injected: Object.fromEntries(this.#nemesis.injected),
@@ -203,54 +191,17 @@ class Run implements Play {
   async #form(): Promise<void> {
     const cluster = this.#cluster;
     for (const broker of cluster.brokers) cluster.start(broker);
-    let created = false;
-    const create = (): void => {
-      const { partitionsCount, topicConfigs } = this.#drawn;
-      this.#calls.call({
-        brokerId: 1,
-        label: "create topic",
-        timeoutMs: 5_000,
-        run: (api) =>
-          api.controller(
-            "create-topics",
-            {
-              topics: [
-                {
-                  name: TOPIC,
-                  partitionsCount,
-                  replicationFactor: 3,
-                  assignment: [],
-                  configs: topicConfigs,
-                },
-              ],
-              validateOnly: false,
-            },
-            4_000,
-          ),
-        done: (outcome) => {
-          if (outcome.type === "ok") {
-            const error = outcome.value.topics[0]?.error ?? null;
-            if (error === null || error.code === "TOPIC_ALREADY_EXISTS") {
-              created = true;
-              return;
-            }
-          }
-          this.#world.schedule(100, "create topic again", create);
-        },
-      });
-    };
-    create();
-    const formed = (): boolean => created && cluster.atRest;
+    this.#workload.createTopics();
+    const formed = (): boolean => this.#workload.ready && cluster.atRest;
     await this.#come("a cluster forms and takes a topic", formed, FORM_MS);
   }
 
   async #come(what: string, condition: () => boolean, maxMs = HEAL_MS): Promise<void> {
     const came = await this.#world.runUntil(condition, maxMs);
     if (came) return;
-    const waiting = this.#producers.map((producer) => producer.describe()).filter(Boolean);
     this.#cluster.fail(
       `liveness: ${what}`,
-      `not within ${maxMs} ms: ${this.#cluster.describe()}; ${waiting.join("; ")}`,
+      `not within ${maxMs} ms: ${this.#cluster.describe()}; ${this.#workload.describe()}`,
     );
     throw this.#world.failure;
   }
@@ -275,34 +226,13 @@ class Run implements Play {
     await this.#come("the cluster comes to rest again", () => cluster.atRest);
   }
 
-  get #allConsumed(): boolean {
-    const { logs } = this.#cluster;
-    const image = this.#cluster.newestImage();
-    const topic = topicByName(image, TOPIC);
-    return this.#consumers.every((consumer, partition) => {
-      const leader = topic?.partitions[partition]?.leader ?? -1;
-      const log = logs.log(this.#cluster.nodeOf(leader), `${topic?.id ?? ""}-${partition}`);
-      return consumer.position >= (log?.endOffset ?? 0);
-    });
-  }
-
-  /** Each acknowledged value is read exactly once, those of a producer in order, and nothing else. */
-  #checkConsumed(): void {
-    for (const [partition, consumer] of this.#consumers.entries()) {
-      for (const [index, producer] of this.#producers.entries()) {
-        const mine = `producer-${index + 1}/`;
-        const read = consumer.values.filter((value) => value.startsWith(mine));
-        const sent = producer.acknowledged[partition] ?? [];
-        if (read.length === sent.length && sameValues(read, sent)) {
-          const order = read.map((value) => Number(value.slice(value.lastIndexOf("/") + 1)));
-          if (order.every((number, at) => at === 0 || number > (order[at - 1] as number))) continue;
-        }
-        this.#cluster.fail(
-          "what was acknowledged is read exactly once and in order",
-          `${TOPIC}-${partition} of ${mine} ${sent.length} acknowledged, ${read.length} read`,
-        );
-      }
-    }
+  /** What clients saw must be what a log that keeps its promises could have shown them. */
+  #judge(): void {
+    const { anomalies, verdict, why } = this.#workload.check();
+    if (verdict === "unknown") this.#unknown = `the history proves little: ${why.join("; ")}`;
+    if (verdict !== "invalid") return;
+    const [first] = anomalies;
+    this.#cluster.fail(`history: ${first?.name ?? "invalid"}`, why.join("; "));
   }
 }
 
@@ -312,9 +242,4 @@ function jsonMap(_key: string, value: unknown): unknown {
 
 function jsonError(_key: string, value: unknown): unknown {
   return value instanceof Error ? value.message : value;
-}
-
-function sameValues(left: readonly string[], right: readonly string[]): boolean {
-  const values = new Set(right);
-  return values.size === right.length && left.every((value) => values.delete(value));
 }

@@ -12,7 +12,8 @@ import type { ProducerPlan } from "./workload-plan.ts";
 const CERTAINLY_NOT = new Set(["BUFFER_EXHAUSTED", "INVALID_ARGUMENT"]);
 /** Sends that a program has open at once; a slow cluster slows it down. */
 const OPEN_SENDS = 200;
-const MAX_BLOCK_MS = 60_000;
+/** Short, because it adds to what a send may take. */
+const MAX_BLOCK_MS = 2_000;
 /** L4: how much later than promised an outcome may come. */
 const GRACE_MS = 1_000;
 

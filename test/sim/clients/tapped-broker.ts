@@ -37,7 +37,7 @@ export function tappedBroker(api: BrokerApi, tap: Tap): BrokerApi {
     topics: (names, allowAutoCreate) => api.topics(names, allowAutoCreate),
     produce: (one) => produce(api, tap, one),
     openFetch: (sink) => {
-      const keys = new Map<number, string>();
+      const keys = new Map<number, Started>();
       const session = api.openFetch((fetched) => {
         if (tap.incarnation.alive) for (const one of fetched) tellServed(api, tap, keys, one);
         return sink(fetched);
@@ -108,13 +108,13 @@ function isWhole(batch: Uint8Array): boolean {
 function tappedSession(
   api: BrokerApi,
   session: FetchSession,
-  keys: Map<number, string>,
+  keys: Map<number, Started>,
 ): FetchSession {
   return {
     start: (one: FetchStartOne) => {
       const key = keyOf(api, one.topic, one.partition);
       if (key === undefined) keys.delete(one.handle);
-      else keys.set(one.handle, key);
+      else keys.set(one.handle, { key, leaderEpoch: epochOf(api, key) });
       session.start(one);
     },
     // What is on its way for a stopped handle is not sent any more; the number is never used again.
@@ -124,18 +124,32 @@ function tappedSession(
   };
 }
 
+/** What a handle reads, and the leader's epoch as it began to. */
+interface Started {
+  readonly key: string;
+  readonly leaderEpoch: number;
+}
+
+function epochOf(api: BrokerApi, key: string): number {
+  return partitionByKey(api.image(), key)?.leaderEpoch ?? NONE;
+}
+
 function tellServed(
   api: BrokerApi,
   { cluster, incarnation }: Tap,
-  keys: ReadonlyMap<number, string>,
+  keys: ReadonlyMap<number, Started>,
   fetched: FetchedOne,
 ): void {
-  const key = keys.get(fetched.handle);
-  if (key === undefined || fetched.error !== undefined) return;
-  const { highWatermark } = fetched;
-  const leaderEpoch = partitionByKey(api.image(), key)?.leaderEpoch ?? -1;
+  const started = keys.get(fetched.handle);
+  if (started === undefined || fetched.error !== undefined) return;
+  const { key, leaderEpoch } = started;
   const node = incarnation.node.name;
-  const shown = { node, life: incarnation.life, key, leaderEpoch, highWatermark };
-  for (const invariant of cluster.invariants) invariant.onHighWatermark?.(shown);
+  // A handle outlives its leader if the next one is elected here too. What was read from the first
+  // may leave after the metadata has changed, and an answer does not say which one it is from.
+  if (epochOf(api, key) === leaderEpoch) {
+    const { highWatermark } = fetched;
+    const shown = { node, life: incarnation.life, key, leaderEpoch, highWatermark };
+    for (const invariant of cluster.invariants) invariant.onHighWatermark?.(shown);
+  }
   for (const invariant of cluster.invariants) invariant.onServed?.({ node, key, fetched });
 }

@@ -86,6 +86,8 @@ export class Deliveries {
   /** The offset that the reader expected first, and why. */
   readonly next: number[] = [];
   readonly from: number[] = [];
+  /** The line that assigned the key to the reader; -1 if none did. */
+  readonly assignedAt: number[] = [];
   /** The log start that it was sent to before the first record, -1 without. */
   readonly reset: number[] = [];
 }
@@ -169,6 +171,7 @@ interface Process {
   crashedAt: number;
   /** The line of the open poll or assign, -1. A consumer does one at a time. */
   readingSince: number;
+  assignedAt: number;
   readonly next: Map<KeyTable, { offset: number; from: number }>;
 }
 
@@ -254,7 +257,7 @@ export class HistoryTables {
     let process = this.#processes.get(name);
     if (process === undefined) {
       const id = this.processNames.push(name) - 1;
-      process = { name, id, crashedAt: -1, readingSince: -1, next: new Map() };
+      process = { name, id, crashedAt: -1, readingSince: -1, assignedAt: -1, next: new Map() };
       this.#processes.set(name, process);
     }
     return process;
@@ -356,6 +359,7 @@ export class HistoryTables {
         break;
       case "assign":
         process.readingSince = -1;
+        process.assignedAt = invoke.i;
         this.#assigned(process, invoke as InvokeOf<"assign">);
         break;
       case "poll":
@@ -481,6 +485,7 @@ export class HistoryTables {
     deliveries.ahead.push(invoke.ahead === true);
     deliveries.next.push(next?.offset ?? -1);
     deliveries.from.push(next?.from ?? ANYWHERE);
+    deliveries.assignedAt.push(process.assignedAt);
     deliveries.reset.push(reset);
     deliveries.start.push(readOffsets.length);
     for (const [offset, value] of records) {

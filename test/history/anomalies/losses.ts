@@ -7,10 +7,11 @@
  * - vanished: a value that was read before is missing in a complete final read.
  *
  * Not judged is what may have been removed. Retention removes when it likes, but only a beginning:
- * of such keys everything behind the first record of the final read is judged.
+ * of such keys everything is judged from where the final read found the log's start, provided that
+ * it came to the end.
  */
 import { isCommitted } from "../key-order.ts";
-import { ACKS_ALL, type FinalRead, OK } from "../tables.ts";
+import { ACKS_ALL, type FinalRead, FROM_START, OK } from "../tables.ts";
 import { type KeyCheck, nameOf } from "./key-check.ts";
 import { lineOfPosition } from "./values.ts";
 
@@ -30,7 +31,7 @@ export function checkLosses(check: KeyCheck): string | undefined {
   }
   const end = final.ends.get(key.name) as number;
   const seen = readDuring(check, final);
-  const removed = removedBy(check, final, seen);
+  const removed = removedBy(check, final);
   checkAcknowledged(check, { final, removed, read, lastRead });
   for (let position = 0; position < order.count; position++) {
     const offset = order.offsets[position] as number;
@@ -93,19 +94,28 @@ function readDuring({ key, order }: KeyCheck, { invokedAt, completedAt }: FinalR
 }
 
 /** Offsets below are not judged. */
-function removedBy({ key, order, removals }: KeyCheck, final: FinalRead, seen: Uint8Array): number {
+function removedBy({ key, removals }: KeyCheck, final: FinalRead): number {
   if (removals.topicDeleted) return Number.POSITIVE_INFINITY;
   if (!removals.byRetention) return removals.reachAt(final.completedAt);
-  const first = seen.indexOf(1);
-  let removed =
-    first === -1 ? (final.ends.get(key.name) as number) : (order.offsets[first] as number);
-  const { deliveries } = key;
-  for (let delivery = deliveries.reset.length - 1; delivery >= 0; delivery--) {
-    const at = deliveries.completedAt[delivery] as number;
-    if (at < final.invokedAt) break;
-    if (at < final.completedAt) removed = Math.max(removed, deliveries.reset[delivery] as number);
+  // Readers of before may still bring what was removed by then.
+  const { deliveries, readOffsets } = key;
+  const end = final.ends.get(key.name) as number;
+  let removed = -1;
+  let reached = -1;
+  for (let delivery = 0; delivery < deliveries.start.length; delivery++) {
+    if ((deliveries.assignedAt[delivery] as number) < final.invokedAt) continue;
+    if ((deliveries.completedAt[delivery] as number) > final.completedAt) break;
+    removed = Math.max(removed, deliveries.reset[delivery] as number);
+    const start = deliveries.start[delivery] as number;
+    const stop = deliveries.end[delivery] as number;
+    if (stop === start) continue;
+    if (deliveries.from[delivery] === FROM_START) {
+      removed = Math.max(removed, readOffsets[start] as number);
+    }
+    reached = Math.max(reached, readOffsets[stop - 1] as number);
   }
-  return removed;
+  // The rest up to the end may have been removed as it was read.
+  return removed === -1 || reached + 1 < end ? end : removed;
 }
 
 function lost(check: KeyCheck, value: number, lastRead: number): void {

@@ -27,7 +27,7 @@ import { decodeVoters } from "../../../src/raft/membership.ts";
 import type { RaftEntry, RaftMessage, RaftNode } from "../../../src/raft/messages.ts";
 import { Raft, type Ready } from "../../../src/raft/raft.ts";
 import type { RaftLimits, RaftWrite, SnapshotChunk } from "../../../src/raft/state.ts";
-import type { Command } from "../../support/datadriven.ts";
+import type { Command } from "../../support/golden-script.ts";
 import { RaftDisk } from "../../support/raft-disk.ts";
 
 interface Member {

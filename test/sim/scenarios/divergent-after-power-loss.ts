@@ -21,6 +21,6 @@ export const divergentAfterPowerLoss = scenario(
     story.expect("m2 was not acknowledged", m2.outcome !== "acknowledged");
     story.start(A);
     await story.untilAtRest();
-    story.expectEqual("A has cut m2 off", (await story.read()).values, ["m1", "n2"]);
+    story.expectEqual("A has cut m2 off", await story.everything(), ["m1", "n2"]);
   },
 );

@@ -29,6 +29,6 @@ export const fastFailover = scenario(
     story.join([B], [C]);
     story.start(A, B);
     await story.untilAtRest();
-    story.expectEqual("C's log is everybody's", (await story.read()).values, ["m1", "c1"]);
+    story.expectEqual("C's log is everybody's", await story.everything(), ["m1", "c1"]);
   },
 );

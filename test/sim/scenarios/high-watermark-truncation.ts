@@ -29,6 +29,6 @@ export const highWatermarkTruncation = scenario(
     story.join([A], [B]);
     story.start(A);
     await story.untilAtRest();
-    story.expectEqual("m2 is there", (await story.read()).values, ["m1", "m2"]);
+    story.expectEqual("m2 is there", await story.everything(), ["m1", "m2"]);
   },
 );

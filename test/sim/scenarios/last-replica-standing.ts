@@ -25,6 +25,6 @@ export const lastReplicaStanding = scenario(
     await story.untilLeader(B);
     story.start(A);
     await story.untilAtRest();
-    story.expectEqual("nothing is lost", (await story.read()).values, ["m1", "m2"]);
+    story.expectEqual("nothing is lost", await story.everything(), ["m1", "m2"]);
   },
 );

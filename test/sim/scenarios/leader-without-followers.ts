@@ -12,7 +12,8 @@ export const leaderWithoutFollowers = scenario(
     story.cut([A], [B, C]);
     const before = story.send("before", { timeoutMs: 9_000 });
     await story.untilIsr(A);
-    story.expectEqual("B and C hold what is committed", story.elr, `${B},${C}`);
+    const [eligible] = story.partition.elr;
+    story.expect("who left last holds what is committed", eligible === B || eligible === C);
     const after = story.send("after");
     story.expectEqual("refused at once", await story.answer(after, 500), "NOT_ENOUGH_REPLICAS");
     story.expectEqual("and not appended", story.logEnd(A), 2);
@@ -22,14 +23,11 @@ export const leaderWithoutFollowers = scenario(
       "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
     );
     story.kill(A);
-    await story.untilLeader(B);
+    await story.untilLeader(eligible ?? B);
     story.join([A], [B, C]);
     await story.produce("m2");
     story.start(A);
     await story.untilAtRest();
-    story.expectEqual("the log is what was acknowledged", (await story.read()).values, [
-      "m1",
-      "m2",
-    ]);
+    story.expectEqual("the log is what was acknowledged", await story.everything(), ["m1", "m2"]);
   },
 );

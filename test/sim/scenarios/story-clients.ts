@@ -41,6 +41,8 @@ export interface ReadOptions {
   readonly from: BrokerId;
   readonly offset: Offset;
   readonly epoch: LeaderEpoch;
+  /** Does not leave at the high watermark. */
+  readonly stays?: boolean;
 }
 
 export interface Read {
@@ -87,6 +89,11 @@ export class StoryClients {
       if (called.value === undefined) throw new Error(String(called.error));
       this.#producers.push({ ...called.value, sequence: 0 });
     }
+  }
+
+  /** What was acknowledged need not be read any more: its topic is gone. */
+  forget(): void {
+    this.acknowledged.length = 0;
   }
 
   producer(): StoryProducer {
@@ -145,7 +152,9 @@ export class StoryClients {
           this.#cluster.fail("I3 a retry is answered with the same offsets", detail);
         }
         sent.offset = value.baseOffset;
-        if (sent.outcome !== "acknowledged" && acks === -1) this.acknowledged.push(sent.value);
+        if (acks === -1 && !this.acknowledged.includes(sent.value)) {
+          this.acknowledged.push(sent.value);
+        }
         sent.outcome = "acknowledged";
       }
     };
@@ -195,7 +204,7 @@ export class StoryClients {
     return called;
   }
 
-  read({ from, offset, epoch }: ReadOptions): Read {
+  read({ from, offset, epoch, stays = false }: ReadOptions): Read {
     const read: Read = { values: [], done: false, error: undefined, highWatermark: -1 };
     const { topic } = this.#options;
     const { world } = this.#cluster;
@@ -217,6 +226,7 @@ export class StoryClients {
           }
           this.#onServed(from, one);
           read.highWatermark = one.highWatermark;
+          if (stays) session.credit(CREDIT_BYTES);
           for (const batch of one.batches) {
             for (const record of decodeRecords(batch.header, recordsSection(batch))) {
               if (record.offset < position) continue;
@@ -224,7 +234,7 @@ export class StoryClients {
             }
             position = lastOffset(batch.header) + 1;
           }
-          if (position >= one.highWatermark) end(session);
+          if (!stays && position >= one.highWatermark) end(session);
         }
       });
       session.credit(CREDIT_BYTES);

@@ -235,6 +235,22 @@ export class Story {
     return read;
   }
 
+  /** What a consumer gets once the leader's high watermark is at the end of its log. */
+  async everything(): Promise<readonly string[]> {
+    const offset = this.log(this.leader)?.startOffset ?? 0;
+    let read = await this.read({ offset });
+    for (let times = 0; times < 50 && read.highWatermark < this.logEnd(this.leader); times++) {
+      await this.wait(100);
+      read = await this.read({ offset });
+    }
+    return read.values;
+  }
+
+  /** A consumer that stays. */
+  follow(from: BrokerId, offset: number): Read {
+    return this.clients.read({ from, offset, epoch: NONE, stays: true });
+  }
+
   // ---- What goes wrong ----
 
   kill(...ids: readonly BrokerId[]): void {
@@ -389,7 +405,7 @@ export class Story {
       const end = this.logEnd(this.leader);
       return this.replicas.every((id) => this.logEnd(id) === end);
     });
-    const { values } = await this.read();
+    const values = await this.everything();
     const wanted = this.clients.acknowledged;
     const lost = wanted.filter((value) => !values.includes(value));
     const twice = values.filter((value, index) => values.indexOf(value) !== index);

@@ -1,0 +1,107 @@
+/** What happens to a disk while its machine is down: the parts of it that a story needs to name. */
+import { utf8 } from "../../../src/base/bytes.ts";
+import type { Offset } from "../../../src/model/ids.ts";
+import type { Entry } from "../../../src/ports/key-value-store.ts";
+import { placeBatch, readBatchHeader } from "../../../src/record/batch.ts";
+import { batchKey, isBatchKey, keyOffset } from "../../../src/storage/segment-keys.ts";
+import type { SimBroker } from "../cluster/cluster.ts";
+import type { StoreState } from "../world/store-state.ts";
+
+const LOGS = "/data/logs";
+const METADATA_LOG = "/data/raft";
+const SNAPSHOTS = "/data/snapshots";
+
+/** One bit of the record at `offset` is another one. */
+export function flipRecord(broker: SimBroker, offset: Offset): void {
+  const { store, entries } = lastSegment(broker);
+  const entry = entries.find(({ key }) => keyOffset(key) >= offset);
+  if (entry === undefined) throw new Error(`there is no record at ${offset}`);
+  // The last bytes of a batch are those of a value, before the count of no headers.
+  put(broker, store, entry.key, flipped(entry.value, entry.value.length - 2));
+}
+
+/** What was fsynced is gone from `offset` on: a disk that lied. */
+export function loseTail(broker: SimBroker, offset: Offset): void {
+  const { store, entries } = lastSegment(broker);
+  const lost = entries.filter(({ key }) => keyOffset(key) >= offset);
+  store.perform(
+    lost.map(({ key }) => ({ type: "delete", key })),
+    true,
+  );
+  broker.node.disk.faultsCount++;
+}
+
+/** A batch behind a hole of as many offsets, as a torn journal leaves it. */
+export function tearTail(broker: SimBroker, hole: number): void {
+  const { store, entries } = lastSegment(broker);
+  const last = entries.at(-1);
+  if (last === undefined) throw new Error("there is no batch");
+  const header = readBatchHeader(last.value);
+  const baseOffset = keyOffset(last.key) + 1 + hole;
+  const { leaderEpoch } = header;
+  const torn = placeBatch({ bytes: last.value.slice(), header }, { baseOffset, leaderEpoch });
+  put(broker, store, batchKey(baseOffset + header.lastOffsetDelta), torn.bytes);
+}
+
+/** One bit of the newest entry of the metadata log that says something. */
+export function flipMetadata(broker: SimBroker): void {
+  const store = storeAt(broker, METADATA_LOG);
+  const entry = [...store.entries()].findLast(
+    ({ key, value }) => key.length === 9 && value.length > 100,
+  );
+  if (entry === undefined) throw new Error("the metadata log is empty");
+  put(broker, store, entry.key, flipped(entry.value, entry.value.length - 20));
+}
+
+/** A letter of every snapshot of the metadata, in a place where it stays well formed. */
+export function flipSnapshots(broker: SimBroker, word: string): void {
+  const { disk } = broker.node;
+  let count = 0;
+  for (const [, node] of disk.below(SNAPSHOTS)) {
+    if (node.type !== "file") continue;
+    const at = indexOf(node.content, utf8(word));
+    if (at < 0) continue;
+    node.content = flipped(node.content, at);
+    count++;
+  }
+  if (count === 0) throw new Error(`no snapshot says ${word}`);
+  disk.faultsCount++;
+}
+
+function flipped(bytes: Uint8Array, at: number): Uint8Array {
+  const copy = bytes.slice();
+  copy[at] = (copy[at] as number) ^ 1;
+  return copy;
+}
+
+function put(broker: SimBroker, store: StoreState, key: Uint8Array, value: Uint8Array): void {
+  store.perform([{ type: "put", key, value }], true);
+  broker.node.disk.faultsCount++;
+}
+
+/** The batches of the partition's newest segment, in order. */
+function lastSegment(broker: SimBroker): {
+  readonly store: StoreState;
+  readonly entries: readonly Entry[];
+} {
+  const stores = [...broker.node.disk.below(LOGS)].flatMap(([path, node]) =>
+    node.type === "store" ? [{ path, store: node.state }] : [],
+  );
+  const last = stores.sort((left, right) => (left.path < right.path ? -1 : 1)).at(-1);
+  if (last === undefined) throw new Error(`broker ${broker.id} has no log`);
+  const entries = [...last.store.entries()].filter(({ key }) => isBatchKey(key));
+  return { store: last.store, entries };
+}
+
+function storeAt(broker: SimBroker, path: string): StoreState {
+  const node = broker.node.disk.node(path);
+  if (node?.type !== "store") throw new Error(`${path} is no store`);
+  return node.state;
+}
+
+function indexOf(bytes: Uint8Array, word: Uint8Array): number {
+  for (let at = 0; at + word.length <= bytes.length; at++) {
+    if (word.every((byte, index) => bytes[at + index] === byte)) return at;
+  }
+  return -1;
+}

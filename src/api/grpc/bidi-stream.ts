@@ -40,9 +40,8 @@ export class BidiStream<Request> {
     this.#ports = ports;
   }
 
-  /** Called in the turn in which the stream was opened. */
-  handle(handlers: BidiHandlers<Request>): void {
-    this.#handlers = handlers;
+  /** Called in the turn in which the stream was opened. What `open` throws is the stream's end. */
+  handle(open: () => BidiHandlers<Request>): void {
     const call = this.#call;
     call.on("data", (request: unknown) => this.#onData(request));
     call.on("end", () => this.#end(() => call.end()));
@@ -51,6 +50,11 @@ export class BidiStream<Request> {
       this.#end(() => undefined);
       this.#slow?.cancel();
     });
+    try {
+      this.#handlers = open();
+    } catch (thrown) {
+      this.fail(thrown);
+    }
   }
 
   /** True while more than the window is queued. */

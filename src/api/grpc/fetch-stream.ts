@@ -24,7 +24,7 @@ export interface FetchStreamOptions {
 }
 
 export function serveFetch(options: FetchStreamOptions): void {
-  options.stream.handle(new FetchStream(options));
+  options.stream.handle(() => new FetchStream(options));
 }
 
 class FetchStream {

@@ -29,8 +29,7 @@ export interface ProduceStreamOptions {
 }
 
 export function serveProduce(options: ProduceStreamOptions): void {
-  const produce = new ProduceStream(options);
-  options.stream.handle(produce);
+  options.stream.handle(() => new ProduceStream(options));
 }
 
 class ProduceStream {

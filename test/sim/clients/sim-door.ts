@@ -26,7 +26,7 @@ const { v1 } = ottla;
 export interface SimDoorOptions {
   readonly broker: BrokerApi;
   readonly ports: Ports;
-  readonly config: BrokerConfig;
+  readonly config: Pick<BrokerConfig, "listeners" | "requestTimeoutMs" | "fetchMaxBytes">;
 }
 
 export interface SimDoor {
@@ -88,12 +88,7 @@ class Door {
     );
     this.#streams.add(stream);
     call.on("close", () => this.#streams.delete(stream));
-    try {
-      serve(stream);
-    } catch (thrown) {
-      // grpc-js makes a status of what a handler throws; a broker that shuts down opens no fetch.
-      tellStatus(end, serviceError(statusOf(thrown, ports.logger)));
-    }
+    serve(stream);
   }
 
   #unary(end: DoorEnd, call: Extract<ClientUp, { type: "unary" }>): void {

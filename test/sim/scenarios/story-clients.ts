@@ -226,13 +226,13 @@ export class StoryClients {
           }
           this.#onServed(from, one);
           read.highWatermark = one.highWatermark;
-          if (stays) session.credit(CREDIT_BYTES);
           for (const batch of one.batches) {
             for (const record of decodeRecords(batch.header, recordsSection(batch))) {
               if (record.offset < position) continue;
               read.values.push(new TextDecoder().decode(record.value ?? new Uint8Array(0)));
             }
             position = lastOffset(batch.header) + 1;
+            session.credit(batch.bytes.length);
           }
           if (!stays && position >= one.highWatermark) end(session);
         }

@@ -4,10 +4,10 @@
  * or cut off, and the core must do without it.
  */
 import { Prng } from "../../../src/base/prng.ts";
-import type { Cluster, SimBroker } from "../cluster/cluster.ts";
+import type { SimBroker } from "../cluster/cluster.ts";
 import { partitionsOf } from "../cluster/run-context.ts";
 import type { RestOfCluster } from "./plan.ts";
-import type { Stage } from "./stage.ts";
+import { linksBetween, type Stage } from "./stage.ts";
 
 /**
  * Members drawn among those that can be it, in order of their ids; undefined if there is no core
@@ -51,7 +51,7 @@ export function healCore(
   stage.note(
     `a core heals: ${names(core).join(",")}; ${names(others).join(",")} ${rest === "flapping" ? "flaps" : `stays ${rest}`}`,
   );
-  stage.mendNetwork();
+  stage.cluster.network.healAll();
   for (const broker of core) bringUp(stage, broker);
   if (rest === "dead") {
     for (const broker of others) cluster.kill(broker, "crash");
@@ -59,23 +59,28 @@ export function healCore(
   }
   // Cut off, but well: what they do to the core comes from being cut off alone.
   for (const broker of others) bringUp(stage, broker);
-  const set = (state: "hold" | "open"): void => setLinks(cluster, others, core, rest, state);
-  set("hold");
+  const links = [
+    ...(rest === "mute"
+      ? []
+      : linksBetween({ left: names(core), right: names(others), oneWay: true })),
+    ...(rest === "deaf"
+      ? []
+      : linksBetween({ left: names(others), right: names(core), oneWay: true })),
+  ];
+  let open = cluster.network.cut(links, "hold");
   let over = false;
-  if (rest === "flapping") {
-    const turn = (state: "hold" | "open"): void => {
+  const flap = (cut: boolean): void => {
+    cluster.world.schedule(cut ? FLAP_CUT_MS : FLAP_OPEN_MS, "flap", () => {
       if (over) return;
-      set(state);
-      const next = state === "hold" ? "open" : "hold";
-      cluster.world.schedule(state === "hold" ? FLAP_CUT_MS : FLAP_OPEN_MS, "flap", () =>
-        turn(next),
-      );
-    };
-    turn("hold");
-  }
+      if (cut) open();
+      else open = cluster.network.cut(links, "hold");
+      flap(!cut);
+    });
+  };
+  if (rest === "flapping") flap(true);
   return () => {
     over = true;
-    set("open");
+    open();
   };
 }
 
@@ -83,27 +88,11 @@ export function healCore(
 export function healWhole(stage: Stage): void {
   stage.end();
   stage.note("everything heals");
-  stage.mendNetwork();
+  stage.cluster.network.healAll();
   for (const broker of stage.cluster.brokers) bringUp(stage, broker);
 }
 
 function bringUp(stage: Stage, broker: SimBroker): void {
   stage.mend(broker);
-  stage.cluster.resume(broker);
   stage.cluster.start(broker);
-}
-
-function setLinks(
-  { network }: Cluster,
-  others: readonly SimBroker[],
-  core: readonly SimBroker[],
-  rest: RestOfCluster,
-  state: "hold" | "open",
-): void {
-  for (const { node: other } of others) {
-    for (const { node: member } of core) {
-      if (rest !== "mute") network.setLink(member.name, other.name, state);
-      if (rest !== "deaf") network.setLink(other.name, member.name, state);
-    }
-  }
 }

@@ -1,5 +1,8 @@
 /** Faults of the network between machines. Shapes of partitions after Jepsen's nemeses. */
 import { z } from "zod";
+import type { PeerChannel } from "../../../src/ports/peer-network.ts";
+import type { MessageAction } from "../world/message-faults.ts";
+import { bridge, majoritiesRing } from "../world/partitions.ts";
 import { defineFault, type FaultKind, ms } from "./fault-kind.ts";
 import type { Release, Stage } from "./stage.ts";
 import { target } from "./target.ts";
@@ -102,49 +105,32 @@ const cutLink = defineFault({
   },
 });
 
-/** Two sides that see only one broker in the middle. */
-const bridge = defineFault({
+/** Two halves that see only one broker in the middle, the first in the order. */
+const bridgeFault = defineFault({
   kind: "bridge",
   class: "network",
-  params: { middle: target, left: ids },
+  params: { order: ids },
   brokersMin: 3,
-  draw: (draw) => {
-    const [middle, ...rest] = draw.order() as [number, ...number[]];
-    return {
-      middle,
-      left: rest.slice(0, Math.ceil(rest.length / 2)),
-      durationMs: draw.prng.between(500, 8_000),
-    };
-  },
-  begin(stage, { middle, left, durationMs }) {
-    const name = stage.resolve(middle)?.node.name;
-    if (name === undefined) return false;
-    const side = namesOf(stage, left).filter((each) => each !== name);
-    const rest = others(stage, name).filter((each) => !side.includes(each));
-    if (side.length === 0 || rest.length === 0) return false;
-    const cut = stage.cut({ left: side, right: rest, state: "hold" });
-    until(stage, durationMs, `${side.join(",")} and ${rest.join(",")} meet only ${name}`, [cut]);
+  draw: (draw) => ({ order: draw.order(), durationMs: draw.prng.between(500, 8_000) }),
+  begin(stage, { order, durationMs }) {
+    const names = namesOf(stage, order);
+    const cut = stage.cutLinks(bridge(names), "hold");
+    until(stage, durationMs, `only ${names[0]} sees all of ${names.slice(1).join(",")}`, [cut]);
     return true;
   },
 });
 
-/** Each broker sees its two neighbours only, so that every majority is another one. */
+/** Each broker sees a majority, and every majority is another one. */
 const ring = defineFault({
   kind: "ring",
   class: "network",
   params: { order: ids },
-  brokersMin: 5,
+  brokersMin: 3,
   draw: (draw) => ({ order: draw.order(), durationMs: draw.prng.between(500, 8_000) }),
   begin(stage, { order, durationMs }) {
     const names = namesOf(stage, order);
-    const cuts: Release[] = [];
-    for (const [index, name] of names.entries()) {
-      const near = [names.at(index - 1), names[(index + 1) % names.length]];
-      const far = names.slice(index + 1).filter((other) => !near.includes(other));
-      if (far.length > 0) cuts.push(stage.cut({ left: [name], right: far, state: "hold" }));
-    }
-    if (cuts.length === 0) return false;
-    until(stage, durationMs, `a ring of ${names.join(",")}`, cuts);
+    const cut = stage.cutLinks(majoritiesRing(names), "hold");
+    until(stage, durationMs, `a ring of ${names.join(",")}`, [cut]);
     return true;
   },
 });
@@ -217,14 +203,189 @@ const slowNetwork = defineFault({
   },
 });
 
+/** What is sent queues up, and is delivered at once when the clog ends. */
+const clog = defineFault({
+  kind: "clog",
+  class: "network",
+  params: { from: target, to: target },
+  brokersMin: 2,
+  draw: (draw) => {
+    const [from, to] = draw.order() as [number, number];
+    return { from, to, durationMs: draw.prng.between(50, 5_000) };
+  },
+  begin(stage, { from, to, durationMs }) {
+    const left = stage.resolve(from)?.node.name;
+    const right = stage.resolve(to)?.node.name;
+    if (left === undefined || right === undefined || left === right) return false;
+    stage.note(`${left} to ${right} is clogged for ${durationMs} ms`);
+    stage.cluster.network.clog([[left, right]], durationMs);
+    return true;
+  },
+});
+
+/** Narrow, far away, and losing a message with its connection now and then. */
+const poorLink = defineFault({
+  kind: "poor-link",
+  class: "network",
+  params: {
+    from: target,
+    to: target,
+    minMs: ms,
+    meanMs: ms,
+    bytesPerSecond: z.number().int().min(1_000),
+    resetOneIn: z.number().int().min(0),
+  },
+  brokersMin: 2,
+  draw: (draw) => {
+    const { prng } = draw;
+    const [from, to] = draw.order() as [number, number];
+    return {
+      from,
+      to,
+      minMs: prng.between(0, 30),
+      meanMs: prng.between(1, 100),
+      bytesPerSecond: prng.pick([10_000, 100_000, 1_000_000, 10_000_000]),
+      resetOneIn: prng.pick([0, 0, 3, 10, 100, 1_000]),
+      durationMs: prng.between(500, 15_000),
+    };
+  },
+  begin(stage, { from, to, durationMs, minMs, meanMs, bytesPerSecond, resetOneIn }) {
+    const left = stage.resolve(from)?.node.name;
+    const right = stage.resolve(to)?.node.name;
+    if (left === undefined || right === undefined || left === right) return false;
+    const quality = { minMs, meanMs, bytesPerSecond, resetOneIn };
+    until(stage, durationMs, `the link from ${left} to ${right} is poor`, [
+      stage.quality([[left, right]], quality),
+    ]);
+    return true;
+  },
+});
+
+/** One side has forgotten its connections; the other sends into the void for a while. */
+const halfOpen = defineFault({
+  kind: "half-open",
+  class: "network",
+  params: { gone: target, unaware: target, unnoticedMs: ms },
+  brokersMin: 2,
+  draw: (draw) => {
+    const [gone, unaware] = draw.order() as [number, number];
+    return { gone, unaware, unnoticedMs: draw.prng.between(0, 60_000), durationMs: 0 };
+  },
+  begin(stage, { gone, unaware, unnoticedMs }) {
+    const left = stage.resolve(gone)?.node.name;
+    const right = stage.resolve(unaware)?.node.name;
+    if (left === undefined || right === undefined || left === right) return false;
+    stage.note(
+      `${left} has lost its connections with ${right}, which notices in ${unnoticedMs} ms`,
+    );
+    stage.cluster.network.halfOpen(left, right, unnoticedMs);
+    return true;
+  },
+});
+
+/** All connections of two brokers break once, in the middle of whatever was on its way. */
+const resetOnce = defineFault({
+  kind: "reset-once",
+  class: "network",
+  params: { from: target, to: target },
+  brokersMin: 2,
+  draw: (draw) => {
+    const [from, to] = draw.order() as [number, number];
+    return { from, to, durationMs: 0 };
+  },
+  begin(stage, { from, to }) {
+    const left = stage.resolve(from)?.node.name;
+    const right = stage.resolve(to)?.node.name;
+    if (left === undefined || right === undefined || left === right) return false;
+    stage.note(`connections of ${left} and ${right} are reset`);
+    stage.cluster.network.resetConnections(left, right);
+    return true;
+  },
+});
+
+/** Message types by channel, those whose loss or lateness matters most. */
+const MESSAGES = {
+  raft: ["vote-request", "vote-response", "append-request", "append-response", "snapshot-request"],
+  replication: ["start", "progress", "frame", "refuse"],
+  controller: ["request", "reply"],
+} as const;
+const CHANNELS = ["raft", "replication", "controller"] as const satisfies readonly PeerChannel[];
+
+function oneMessage(
+  kind: "lose-message" | "lose-answer" | "hold-message" | "flip-bit",
+  action: (fault: { readonly lateMs: number; readonly throughProxy: boolean }) => MessageAction,
+): FaultKind {
+  return defineFault({
+    kind,
+    class: "network",
+    params: {
+      from: target,
+      channel: z.enum(CHANNELS),
+      messageType: z.string().max(40),
+      nth: z.number().int().min(1),
+      lateMs: ms,
+      throughProxy: z.boolean(),
+    },
+    draw(draw) {
+      const { prng } = draw;
+      // Only a batch has a checksum that can tell: TLS is what guards the rest.
+      const channel = kind === "flip-bit" ? "replication" : prng.pick(CHANNELS);
+      const messageType = kind === "flip-bit" ? "frame" : prng.pick(MESSAGES[channel]);
+      return {
+        from: draw.target(),
+        channel,
+        messageType,
+        nth: prng.between(1, 1 << prng.below(6)),
+        lateMs: prng.between(1_000, 300_000),
+        throughProxy: prng.chance(1, 2),
+        durationMs: prng.between(1_000, 20_000),
+      };
+    },
+    begin(stage, { from, channel, messageType, nth, durationMs, ...rest }) {
+      const name = stage.resolve(from)?.node.name;
+      if (name === undefined) return false;
+      stage.note(`${kind}: ${name}, ${channel}, ${messageType}, number ${nth}`);
+      const { network } = stage.cluster;
+      const takeBack = network.onMessage({
+        from: name,
+        channel,
+        messageType,
+        nth,
+        action: action(rest),
+      });
+      stage.later(durationMs, takeBack);
+      return true;
+    },
+  });
+}
+
+/** The header of a batch and the key of one record; what is shorter is no batch. */
+const BATCH_BYTES = 61;
+
+const messageFaults = [
+  oneMessage("lose-message", () => ({ type: "reset-before" })),
+  oneMessage("lose-answer", () => ({ type: "reset-after" })),
+  oneMessage("hold-message", ({ lateMs, throughProxy }) => ({
+    type: "hold",
+    holdMs: lateMs,
+    through: throughProxy ? "proxy" : "socket",
+  })),
+  oneMessage("flip-bit", () => ({ type: "flip-bit", bytesMin: BATCH_BYTES })),
+];
+
 export const networkFaults: readonly FaultKind[] = [
   isolate,
   split,
   oneWay,
   cutLink,
-  bridge,
+  bridgeFault,
   ring,
   flap,
   resetLink,
+  resetOnce,
   slowNetwork,
+  clog,
+  poorLink,
+  halfOpen,
+  ...messageFaults,
 ];

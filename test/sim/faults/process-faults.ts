@@ -1,6 +1,7 @@
 /** Faults of processes and of machines' power. Parameters after reliability models of VOPR and Jepsen. */
 import { z } from "zod";
 import type { SimBroker } from "../cluster/cluster.ts";
+import type { PointKind } from "../world/crash-points.ts";
 import { defineFault, type FaultDraw, type FaultKind, ms } from "./fault-kind.ts";
 import type { Stage } from "./stage.ts";
 import { target } from "./target.ts";
@@ -167,6 +168,110 @@ const stallTrain = defineFault({
   },
 });
 
+/** Everything takes ten to a few hundred times as long: a machine that swaps, or shares its core. */
+const slowNode = defineFault({
+  kind: "slow-node",
+  class: "process",
+  params: { on: target, times: z.number().int().min(2).max(1_000) },
+  draw: (draw) => ({
+    on: draw.target(),
+    times: draw.prng.pick([10, 30, 100, 300]),
+    durationMs: draw.prng.between(1_000, 15_000),
+  }),
+  begin(stage, { on, times, durationMs }) {
+    const broker = stage.resolve(on);
+    if (broker === undefined) return false;
+    stage.note(`broker ${broker.id} is ${times} times as slow for ${durationMs} ms`);
+    stage.later(durationMs, stage.slow(broker, times));
+    return true;
+  },
+});
+
+/** The operating system kills the process once its queues hold more. */
+const outOfMemory = defineFault({
+  kind: "out-of-memory",
+  class: "process",
+  params: { on: target, bytes: z.number().int().min(1_000) },
+  draw: (draw) => ({
+    on: draw.target(),
+    bytes: draw.prng.pick([20_000, 200_000, 2_000_000]),
+    durationMs: draw.prng.between(500, 8_000),
+  }),
+  begin(stage, { on, bytes, durationMs }) {
+    const broker = stage.resolve(on);
+    if (broker === undefined) return false;
+    stage.note(`broker ${broker.id} may queue ${bytes} bytes for ${durationMs} ms`);
+    stage.later(durationMs, stage.memoryCap(broker, bytes));
+    return true;
+  },
+});
+
+const POINTS = [
+  "write",
+  "sync",
+  "store-open",
+  "store-close",
+  "replace",
+  "rename",
+  "remove",
+  "make-directory",
+  "slot",
+  "send",
+  "deliver",
+  "event",
+] as const satisfies readonly PointKind[];
+/** Parts of paths and channels: where a crash between two steps hurts. */
+const DETAILS = ["/raft", "/logs", "/broker", "/snapshots", "raft", "replication", "controller"];
+
+/** Between two steps of the program: just as a write is issued, has completed, a message leaves. */
+const crashAt = defineFault({
+  kind: "crash-at",
+  class: "process",
+  params: {
+    on: target,
+    point: z.enum(POINTS),
+    stage: z.enum(["issued", "completed"]),
+    detail: z.string().max(100),
+    n: z.number().int().min(1),
+    inNextLife: z.boolean(),
+    powerLoss: z.boolean(),
+    downMs: ms,
+  },
+  draw(draw) {
+    const { prng } = draw;
+    const point = prng.pick(POINTS);
+    return {
+      on: draw.target(),
+      point,
+      stage: prng.pick(["issued", "completed"] as const),
+      detail: point === "event" || prng.chance(1, 3) ? "" : prng.pick(DETAILS),
+      n: point === "event" ? prng.between(1, 3_000) : prng.between(1, 1 << prng.below(6)),
+      inNextLife: prng.chance(1, 3),
+      powerLoss: prng.chance(1, 3),
+      downMs: prng.between(...DOWN_MS),
+      durationMs: 0,
+    };
+  },
+  begin(stage, { on, point, stage: at, detail, n, inNextLife, powerLoss, downMs }) {
+    const broker = stage.resolve(on);
+    if (broker === undefined) return false;
+    const how = powerLoss ? "power loss" : "crash";
+    broker.node.crashAt({
+      kind: point,
+      stage: at,
+      detail,
+      n,
+      inNextLife,
+      how,
+      // biome-ignore lint/suspicious/noThenProperty: no promise, and nobody awaits it
+      then: () => down(stage, [broker], how, () => downMs),
+    });
+    // A life that has to come for it: the crash is one during recovery.
+    if (inNextLife) down(stage, [broker], how, () => downMs);
+    return true;
+  },
+});
+
 export const processFaults: readonly FaultKind[] = [
   one("crash"),
   several("crash-all", (draw) => draw.order()),
@@ -181,4 +286,7 @@ export const processFaults: readonly FaultKind[] = [
   pausing("pause", [1_000, 6_000]),
   pausing("stall", [20, 900]),
   stallTrain,
+  slowNode,
+  outOfMemory,
+  crashAt,
 ];

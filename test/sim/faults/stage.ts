@@ -5,7 +5,12 @@
  */
 import type { Cluster, SimBroker } from "../cluster/cluster.ts";
 import type { DiskLatency } from "../world/sim-disk.ts";
-import type { NetworkDelays } from "../world/sim-network.ts";
+import {
+  type LinkName,
+  type LinkQuality,
+  type NetworkDelays,
+  QUIET_DELAYS,
+} from "../world/sim-network.ts";
 import type { Incarnation } from "../world/sim-node.ts";
 import type { Atlas } from "./atlas.ts";
 import type { Roles, Target } from "./target.ts";
@@ -19,12 +24,6 @@ export interface StageOptions {
 /** Lets go; a second call does nothing. */
 export type Release = () => void;
 
-interface Cut {
-  readonly links: ReadonlySet<string>;
-  readonly state: "hold" | "reset";
-}
-
-const USUAL_DELAYS: NetworkDelays = { minMs: 0.05, meanMs: 0.3 };
 const USUAL_LATENCY: DiskLatency = { readMs: 0.1, writeMs: 0.1, syncMs: 0.8 };
 
 export class Stage {
@@ -32,7 +31,6 @@ export class Stage {
   readonly atlas: Atlas;
   readonly roles: Roles;
   readonly #holds = new Map<string, unknown[]>();
-  readonly #cuts = new Set<Cut>();
   readonly #stopping = new WeakSet<Incarnation>();
   #healed = false;
 
@@ -94,20 +92,26 @@ export class Stage {
     readonly state: "hold" | "reset";
     readonly oneWay?: boolean;
   }): Release {
-    const links = new Set<string>();
-    for (const left of options.left) {
-      for (const right of options.right) {
-        if (left === right) continue;
-        links.add(`${left}>${right}`);
-        if (options.oneWay !== true) links.add(`${right}>${left}`);
-      }
-    }
-    const cut: Cut = { links, state: options.state };
-    this.#cuts.add(cut);
-    this.#setLinks(links);
+    return this.cutLinks(linksBetween(options), options.state);
+  }
+
+  cutLinks(links: readonly LinkName[], state: "hold" | "reset"): Release {
+    const open = this.cluster.network.cut(links, state);
     return () => {
-      if (this.#healed || !this.#cuts.delete(cut)) return;
-      this.#setLinks(links);
+      if (!this.#healed) open();
+    };
+  }
+
+  quality(links: readonly LinkName[], quality: LinkQuality): Release {
+    const { network } = this.cluster;
+    const releases = links.map((link) => {
+      network.setQuality([link], quality);
+      return this.#hold(`quality ${link.join(">")}`, quality, (others) => {
+        network.setQuality([link], others.at(-1));
+      });
+    });
+    return () => {
+      for (const release of releases) release();
     };
   }
 
@@ -115,7 +119,28 @@ export class Stage {
     const { network } = this.cluster;
     network.delays = delays;
     return this.#hold("delays", delays, (others) => {
-      network.delays = others.at(-1) ?? USUAL_DELAYS;
+      network.delays = others.at(-1) ?? QUIET_DELAYS;
+    });
+  }
+
+  slow({ node }: SimBroker, times: number): Release {
+    node.slowTimes = times;
+    return this.#hold(`slow ${node.name}`, times, (others) => {
+      node.slowTimes = others.at(-1) ?? 1;
+    });
+  }
+
+  memoryCap({ node }: SimBroker, bytes: number): Release {
+    node.memoryCapBytes = bytes;
+    return this.#hold(`memory ${node.name}`, bytes, (others) => {
+      node.memoryCapBytes = others.at(-1) ?? Number.POSITIVE_INFINITY;
+    });
+  }
+
+  drift({ node }: SimBroker, ppm: number): Release {
+    node.clock.driftPpm = ppm;
+    return this.#hold(`drift ${node.name}`, ppm, (others) => {
+      node.clock.driftPpm = others.at(-1) ?? 0;
     });
   }
 
@@ -144,20 +169,16 @@ export class Stage {
   end(): void {
     this.#healed = true;
     this.#holds.clear();
-    this.#cuts.clear();
   }
 
-  /** The machine's disk and clock rate work as they should; whether the process runs is not touched. */
-  mend({ node }: SimBroker): void {
+  /** The machine works as it should, and its process goes on if there is one. */
+  mend(broker: SimBroker): void {
+    const { node } = broker;
     node.disk.full = false;
     node.disk.latency = USUAL_LATENCY;
     node.disk.disarm();
-  }
-
-  mendNetwork(): void {
-    const { network } = this.cluster;
-    network.delays = USUAL_DELAYS;
-    network.healAll();
+    if (node.paused) this.note(`broker ${broker.id} goes on`);
+    node.heal();
   }
 
   #up(broker: SimBroker): Release {
@@ -179,18 +200,20 @@ export class Stage {
       ended(holds);
     };
   }
+}
 
-  #setLinks(links: ReadonlySet<string>): void {
-    const { network } = this.cluster;
-    for (const link of links) {
-      const [from, to] = link.split(">") as [string, string];
-      const cuts = [...this.#cuts].filter((cut) => cut.links.has(link));
-      const state = cuts.some((cut) => cut.state === "reset")
-        ? "reset"
-        : cuts.length > 0
-          ? "hold"
-          : "open";
-      if (network.linkState(from, to) !== state) network.setLink(from, to, state);
+export function linksBetween(options: {
+  readonly left: readonly string[];
+  readonly right: readonly string[];
+  readonly oneWay?: boolean;
+}): readonly LinkName[] {
+  const links: LinkName[] = [];
+  for (const left of options.left) {
+    for (const right of options.right) {
+      if (left === right) continue;
+      links.push([left, right]);
+      if (options.oneWay !== true) links.push([right, left]);
     }
   }
+  return links;
 }

@@ -20,6 +20,8 @@ const DURATION_MS = 30_000;
 const TWICE_EVERY = 100;
 /** More lines than that are left to the progress line and the summary. */
 const LINES_MAX = 60;
+/** Timelines printed in one campaign: whoever wants another one repeats its seed. */
+const DETAILED_MAX = 10;
 const SHRINK_RUNS_MAX = 80;
 const SHRINK_SECONDS_MAX = 180;
 /** Of one campaign: the first failures are the ones that somebody reads. */
@@ -257,7 +259,7 @@ async function runJobs(jobs: Jobs, options: Options): Promise<number> {
           verdictOf(result) !== "held" || (jobs.unit === "runs" && jobs.total <= LINES_MAX);
         if (told) print([lineOf(job, result, coreSeconds)]);
         if (result.failure === undefined) return;
-        print(failureOf({ job, result, commit }));
+        if (failures.length < DETAILED_MAX) print(failureOf({ job, result, commit }));
         failures.push({ job, played });
       },
     });

@@ -15,10 +15,7 @@ import { Cluster, type RunningBroker } from "./cluster/cluster.ts";
 import { FAULTS } from "./faults/catalogue.ts";
 import { Nemesis } from "./faults/nemesis.ts";
 import { drawPlan, type FaultPlan } from "./faults/plan.ts";
-import { electionSafety } from "./invariants/r1-election-safety.ts";
-import { voteOnce } from "./invariants/r2-vote-once.ts";
-import { raftLogMatching } from "./invariants/r6-log-matching.ts";
-import { stateMachineSafety } from "./invariants/r7-state-machine-safety.ts";
+import { quorumInvariants } from "./invariants/quorum.ts";
 import { type PlantedBug, withBug } from "./planted-bugs.ts";
 import { type Play, runWorld, type SimulationResult } from "./run-world.ts";
 import { crc32c } from "./world/sim-codecs.ts";
@@ -142,12 +139,7 @@ class QuorumRun implements Play {
       startBroker: options.bug === undefined ? startNode : withBug(startNode, options.bug),
     });
     const cluster = this.#cluster;
-    cluster.watch([
-      electionSafety(cluster),
-      voteOnce(cluster),
-      raftLogMatching(cluster),
-      stateMachineSafety(cluster),
-    ]);
+    cluster.watch(quorumInvariants(cluster));
     cluster.onLog = ({ node, level, message, fields }) => {
       if (level === "debug" || level === "info") return;
       const line = `${node} ${level}: ${message} ${JSON.stringify(fields)}`;
@@ -192,6 +184,8 @@ class QuorumRun implements Play {
     this.#stopping = true;
     await world.runFor(1_000);
     await this.#come("all nodes catch up", () => cluster.atRest);
+    cluster.rest();
+    cluster.finish();
     this.#check();
     if (world.failure !== undefined) throw world.failure;
   }

@@ -3,8 +3,8 @@
  * are in the same state after it; an incarnation never goes back. Sources: Ongaro 2014, figure 3.2;
  * for the image, C11 and C12 of the controller (equal logs give equal images).
  */
-import type { MetadataImage } from "../../../src/metadata/image.ts";
 import type { Invariant, RunContext } from "../cluster/run-context.ts";
+import { imageFingerprint } from "./image-fingerprint.ts";
 
 export function stateMachineSafety(context: RunContext): Invariant {
   const states = new Map<number, { readonly state: string; readonly node: string }>();
@@ -13,7 +13,7 @@ export function stateMachineSafety(context: RunContext): Invariant {
       if (before !== undefined && after.index < before.index) {
         context.fail("R7 applied never falls", `${node}: from ${before.index} to ${after.index}`);
       }
-      const state = fingerprint(after);
+      const state = imageFingerprint(after);
       const known = states.get(after.index);
       if (known === undefined) states.set(after.index, { state, node });
       else if (known.state !== state) {
@@ -24,12 +24,4 @@ export function stateMachineSafety(context: RunContext): Invariant {
       }
     },
   };
-}
-
-function fingerprint(image: MetadataImage): string {
-  return JSON.stringify(image, (_key, value: unknown) =>
-    value instanceof Map
-      ? [...value].sort(([left], [right]) => (String(left) < String(right) ? -1 : 1))
-      : value,
-  );
 }

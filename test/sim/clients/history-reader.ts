@@ -13,6 +13,8 @@ export interface HistoryReaderOptions {
   readonly autoOffsetReset: "earliest" | "latest" | "none";
 }
 
+/** A reason of its own, because the default one is an exception with a stack, for each poll. */
+const POLL_OVER = "the poll is over";
 /** Batches that one poll gathers at most. */
 const POLL_BATCHES = 100;
 /** What iteration may throw: the partition is gone, or cut, or nobody answers yet. */
@@ -71,7 +73,7 @@ export class HistoryReader {
     const of = history.write({ p, type: "invoke", f: "poll", ahead: true });
     const recs: Record<string, PolledRecord[]> = {};
     const given = new AbortController();
-    const timer = this.#life.environment.timers.after(pollMs, () => given.abort());
+    const timer = this.#life.environment.timers.after(pollMs, () => given.abort(POLL_OVER));
     let error: string | undefined;
     try {
       const batches = this.consumer.batches({ signal: given.signal });

@@ -26,6 +26,8 @@ export interface Tap {
    * sequence. One map for all brokers of a run: a retry may be answered by another one.
    */
   readonly placed: Map<string, Offset>;
+  /** The highest that this process showed to a consumer, by partition and leader epoch. */
+  readonly shown: Map<string, Offset>;
 }
 
 export function tappedBroker(api: BrokerApi, tap: Tap): BrokerApi {
@@ -114,7 +116,7 @@ function tappedSession(
     start: (one: FetchStartOne) => {
       const key = keyOf(api, one.topic, one.partition);
       if (key === undefined) keys.delete(one.handle);
-      else keys.set(one.handle, { key, leaderEpoch: epochOf(api, key) });
+      else keys.set(one.handle, { key, leaderEpoch: epochOf(api, key), highWatermark: 0 });
       session.start(one);
     },
     // What is on its way for a stopped handle is not sent any more; the number is never used again.
@@ -128,28 +130,47 @@ function tappedSession(
 interface Started {
   readonly key: string;
   readonly leaderEpoch: number;
+  /** As it was told last. */
+  highWatermark: Offset;
 }
 
 function epochOf(api: BrokerApi, key: string): number {
   return partitionByKey(api.image(), key)?.leaderEpoch ?? NONE;
 }
 
+/**
+ * P5 for one reader. Of several readers one may be told later what was read from the disk earlier,
+ * so only what is news for all of them is a high watermark that the leader shows now.
+ */
+function tellWatermark(tap: Tap, started: Started, highWatermark: Offset): void {
+  const { cluster, incarnation, shown } = tap;
+  const { key, leaderEpoch } = started;
+  const node = incarnation.node.name;
+  if (highWatermark < started.highWatermark) {
+    const told = `${node} told one reader of ${key} ${started.highWatermark}, then ${highWatermark}`;
+    cluster.fail("P5 high watermark never falls", told);
+  }
+  started.highWatermark = highWatermark;
+  const id = `${key} ${leaderEpoch}`;
+  if (highWatermark < (shown.get(id) ?? 0)) return;
+  shown.set(id, highWatermark);
+  const watermark = { node, life: incarnation.life, key, leaderEpoch, highWatermark };
+  for (const invariant of cluster.invariants) invariant.onHighWatermark?.(watermark);
+}
+
 function tellServed(
   api: BrokerApi,
-  { cluster, incarnation }: Tap,
+  tap: Tap,
   keys: ReadonlyMap<number, Started>,
   fetched: FetchedOne,
 ): void {
   const started = keys.get(fetched.handle);
   if (started === undefined || fetched.error !== undefined) return;
+  const { cluster, incarnation } = tap;
   const { key, leaderEpoch } = started;
   const node = incarnation.node.name;
   // A handle outlives its leader if the next one is elected here too. What was read from the first
   // may leave after the metadata has changed, and an answer does not say which one it is from.
-  if (epochOf(api, key) === leaderEpoch) {
-    const { highWatermark } = fetched;
-    const shown = { node, life: incarnation.life, key, leaderEpoch, highWatermark };
-    for (const invariant of cluster.invariants) invariant.onHighWatermark?.(shown);
-  }
+  if (epochOf(api, key) === leaderEpoch) tellWatermark(tap, started, fetched.highWatermark);
   for (const invariant of cluster.invariants) invariant.onServed?.({ node, key, fetched });
 }

@@ -329,7 +329,7 @@ export class Cluster implements RunContext {
     incarnation: Incarnation,
     ports: Ports,
   ): void {
-    const tap = { cluster: this, incarnation, placed: this.#placed };
+    const tap = { cluster: this, incarnation, placed: this.#placed, shown: new Map() };
     const config = brokerConfig(broker.id, this.shape);
     openSimDoor({ broker: tappedBroker(api, tap), ports, config }).then(
       (door) => {

@@ -13,22 +13,27 @@ import { highWatermarkBelowMinIsr } from "./high-watermark-below-min-isr.ts";
 import { highWatermarkTruncation } from "./high-watermark-truncation.ts";
 import { hungController } from "./hung-controller.ts";
 import { hungDisk } from "./hung-disk.ts";
+import { hungFollowerDisks } from "./hung-follower-disks.ts";
 import { idempotence } from "./idempotence.ts";
 import { idleProducer } from "./idle-producer.ts";
 import { impersonation } from "./impersonation.ts";
 import { isolatedLeader } from "./isolated-leader.ts";
 import { isrChangeUnderWay } from "./isr-change-under-way.ts";
 import { isrProposalRefusals } from "./isr-proposal-refusals.ts";
+import { joinBeforeEpochStart } from "./join-before-epoch-start.ts";
 import { lastReplicaStanding } from "./last-replica-standing.ts";
 import { leaderWithoutFollowers } from "./leader-without-followers.ts";
+import { lostMetadataTail } from "./lost-metadata-tail.ts";
 import { lostTail } from "./lost-tail.ts";
 import { oneWayVoter } from "./one-way-voter.ts";
 import { partialPartition } from "./partial-partition.ts";
 import { powerLossEverywhere } from "./power-loss-everywhere.ts";
+import { producerIdBlocks } from "./producer-id-blocks.ts";
 import { readBound } from "./read-bound.ts";
 import { rebornBroker } from "./reborn-broker.ts";
 import { recreatedTopic } from "./recreated-topic.ts";
 import { retentionBelowHighWatermark } from "./retention-below-high-watermark.ts";
+import { retryAfterTruncation } from "./retry-after-truncation.ts";
 import type { Scenario } from "./scenario.ts";
 import { staleIsrProposal } from "./stale-isr-proposal.ts";
 import { stalledController } from "./stalled-controller.ts";
@@ -38,6 +43,7 @@ import { uncleanRestart } from "./unclean-restart.ts";
 import { unopenedTerm } from "./unopened-term.ts";
 import { voteAndPowerLoss } from "./vote-and-power-loss.ts";
 import { voterReplacement } from "./voter-replacement.ts";
+import { wipedEligibleReplica } from "./wiped-eligible-replica.ts";
 import { wipedVoter } from "./wiped-voter.ts";
 import { zombieLeader } from "./zombie-leader.ts";
 
@@ -50,7 +56,9 @@ export const SCENARIOS: readonly Scenario[] = [
   leaderWithoutFollowers,
   isrChangeUnderWay,
   staleIsrProposal,
+  joinBeforeEpochStart,
   lastReplicaStanding,
+  wipedEligibleReplica,
   highWatermarkBelowMinIsr,
   uncleanRestart,
   cleanFlag,
@@ -62,6 +70,7 @@ export const SCENARIOS: readonly Scenario[] = [
   oneWayVoter,
   partialPartition,
   voteAndPowerLoss,
+  lostMetadataTail,
   corruptedSnapshot,
   bitFlip,
   powerLossEverywhere,
@@ -69,10 +78,13 @@ export const SCENARIOS: readonly Scenario[] = [
   fullDisk,
   failedSync,
   hungDisk,
+  hungFollowerDisks,
   hungController,
   tornLog,
   idempotence,
+  retryAfterTruncation,
   idleProducer,
+  producerIdBlocks,
   recreatedTopic,
   retentionBelowHighWatermark,
   crashLoop,

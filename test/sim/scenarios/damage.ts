@@ -53,6 +53,17 @@ export function flipMetadata(broker: SimBroker): void {
   put(broker, store, entry.key, flipped(entry.value, entry.value.length - 20));
 }
 
+/** The newest entries of the metadata log are gone, fsynced as they were. */
+export function loseMetadata(broker: SimBroker, count: number): void {
+  const store = storeAt(broker, METADATA_LOG);
+  const keys = [...store.entries()].map(({ key }) => key).filter((key) => key.length === 9);
+  store.perform(
+    keys.slice(-count).map((key) => ({ type: "delete", key })),
+    true,
+  );
+  broker.node.disk.faultsCount++;
+}
+
 /** A letter of every snapshot of the metadata, in a place where it stays well formed. */
 export function flipSnapshots(broker: SimBroker, word: string): void {
   const { disk } = broker.node;

@@ -68,6 +68,11 @@ export const GOLDEN: readonly Scenario[] = [
     "vote-rules",
   ),
   golden(
+    "vote-survives",
+    "Databend #1051: of two candidates of one term only one gets the vote of a node that crashed",
+    "vote-survives",
+  ),
+  golden(
     "late-completion",
     "etcd #14370: the late completion of a write vouches for nothing that has replaced its entries",
     "late-completion",

@@ -1,5 +1,5 @@
 /** KIP-101 case 1, KAFKA-1211. */
-import { CONTROLLER_ASIDE, scenario } from "./story.ts";
+import { CONTROLLER_ASIDE, scenario, TOPIC } from "./story.ts";
 
 const [A, B] = [2, 3];
 
@@ -25,6 +25,15 @@ export const highWatermarkTruncation = scenario(
       "the new leader serves nothing that it does not know to be committed",
       values,
       ["m1"],
+    );
+    const latest = story.clients.call(B, "list offsets", (api) =>
+      api.listOffsets([{ topic: TOPIC, partition: 0, timestamp: -1 }]),
+    );
+    await story.until("offsets are listed", () => latest.settled);
+    story.expectEqual(
+      "nor does it say where the log ends",
+      latest.value?.[0]?.error?.code,
+      "OFFSET_NOT_AVAILABLE",
     );
     story.join([A], [B]);
     story.start(A);

@@ -54,6 +54,18 @@ export type Call = (() => void)[];
 
 export type Ending = "ok" | "fail" | "info" | "open";
 
+/** Each history draws its own mixture: what is rare in one is common in another. */
+const SHARES = {
+  send: [20, 40, 60],
+  read: [20, 30, 40],
+  list: [0, 5, 10],
+  delete: [0, 3, 10],
+  admin: [0, 10, 60],
+  crash: [0, 3, 6],
+  fault: [0, 2],
+  removal: [0, 3],
+} as const;
+
 /** The same seed gives the same history. */
 export function perfectHistory(options: PerfectRunOptions): HistoryLine[] {
   return new PerfectRun(options).play();
@@ -67,6 +79,8 @@ class PerfectRun {
   readonly #producers: Producer[];
   readonly #consumers: Consumer[];
   readonly #topics: PerfectTopics;
+  /** What a client may begin, each as often as its share. */
+  readonly #kinds: readonly (keyof typeof SHARES)[];
   readonly #calls: Call[] = [];
   #nowMs = 0;
   #lives = 1;
@@ -107,6 +121,9 @@ class PerfectRun {
       fetched: undefined,
       busy: false,
     }));
+    this.#kinds = Object.entries(SHARES).flatMap(([kind, shares]) =>
+      Array.from({ length: prng.pick(shares) }, () => kind as keyof typeof SHARES),
+    );
     this.#topics = new PerfectTopics({ prng: prng.fork("topics"), writer: this.#writer });
   }
 
@@ -116,6 +133,7 @@ class PerfectRun {
     const [producer] = this.#producers;
     const [log] = this.#logs;
     if (producer !== undefined && log !== undefined) this.#send(producer, log, "all", "ok");
+    while (this.#calls.length > 0) this.#advance();
     for (let step = 0; step < this.#stepsCount; step++) {
       if (this.#prng.chance(2, 3) && this.#calls.length > 0) this.#advance();
       else this.#begin();
@@ -151,19 +169,36 @@ class PerfectRun {
   #begin(): void {
     const prng = this.#prng;
     const log = prng.pick(this.#logs);
-    const kind = prng.below(100);
-    if (kind < 45) {
-      const producer = prng.pick(this.#producers);
-      const acks = prng.chance(3, 4) || producer.idempotent ? "all" : prng.pick([0, 1] as const);
-      this.#send(producer, log, acks, this.#ending());
-    } else if (kind < 72) this.#read(prng.pick(this.#consumers));
-    else if (kind < 79) this.#listOffsets(log);
-    else if (kind < 82) this.#deleteRecords(log);
-    else if (kind < 92) this.#calls.push(this.#topics.call(this.#ending()));
-    else if (kind < 95) this.#crash();
-    else if (kind < 97) this.#fault();
-    else if (log.retention) log.start = prng.between(log.start, log.records.length);
-    else if (log.key === "doomed-0" && !log.gone) this.#deleteTopic(log);
+    switch (prng.pick(this.#kinds)) {
+      case "send": {
+        const producer = prng.pick(this.#producers);
+        const weak = !producer.idempotent && prng.chance(1, 2);
+        const acks = weak ? prng.pick([0, 1] as const) : "all";
+        this.#send(producer, log, acks, this.#ending());
+        break;
+      }
+      case "read":
+        this.#read(prng.pick(this.#consumers));
+        break;
+      case "list":
+        this.#listOffsets(log);
+        break;
+      case "delete":
+        this.#deleteRecords(log);
+        break;
+      case "admin":
+        this.#calls.push(this.#topics.call(this.#ending()));
+        break;
+      case "crash":
+        this.#crash();
+        break;
+      case "fault":
+        this.#fault();
+        break;
+      case "removal":
+        if (log.retention) log.start = prng.between(log.start, log.records.length);
+        else if (log.key === "doomed-0" && !log.gone) this.#deleteTopic(log);
+    }
   }
 
   #ending(): Ending {

@@ -1,5 +1,13 @@
 /** Every mutant. */
+import { METADATA_MUTANTS } from "./metadata-mutants.ts";
 import type { Mutant } from "./mutant.ts";
+import { RAFT_MUTANTS } from "./raft-mutants.ts";
 import { REPLICA_MUTANTS } from "./replica-mutants.ts";
+import { STORAGE_MUTANTS } from "./storage-mutants.ts";
 
-export const MUTANTS: readonly Mutant[] = [...REPLICA_MUTANTS];
+export const MUTANTS: readonly Mutant[] = [
+  ...RAFT_MUTANTS,
+  ...REPLICA_MUTANTS,
+  ...METADATA_MUTANTS,
+  ...STORAGE_MUTANTS,
+];

@@ -21,6 +21,7 @@ import { isolatedLeader } from "./isolated-leader.ts";
 import { isrChangeUnderWay } from "./isr-change-under-way.ts";
 import { isrProposalRefusals } from "./isr-proposal-refusals.ts";
 import { joinBeforeEpochStart } from "./join-before-epoch-start.ts";
+import { joinWhileBehind } from "./join-while-behind.ts";
 import { lastReplicaStanding } from "./last-replica-standing.ts";
 import { leaderWithoutFollowers } from "./leader-without-followers.ts";
 import { lostMetadataTail } from "./lost-metadata-tail.ts";
@@ -35,6 +36,7 @@ import { recreatedTopic } from "./recreated-topic.ts";
 import { retentionBelowHighWatermark } from "./retention-below-high-watermark.ts";
 import { retryAfterTruncation } from "./retry-after-truncation.ts";
 import type { Scenario } from "./scenario.ts";
+import { slowDisks } from "./slow-disks.ts";
 import { staleIsrProposal } from "./stale-isr-proposal.ts";
 import { stalledController } from "./stalled-controller.ts";
 import { stalls } from "./stalls.ts";
@@ -56,6 +58,7 @@ export const SCENARIOS: readonly Scenario[] = [
   leaderWithoutFollowers,
   isrChangeUnderWay,
   staleIsrProposal,
+  joinWhileBehind,
   joinBeforeEpochStart,
   lastReplicaStanding,
   wipedEligibleReplica,
@@ -79,6 +82,7 @@ export const SCENARIOS: readonly Scenario[] = [
   failedSync,
   hungDisk,
   hungFollowerDisks,
+  slowDisks,
   hungController,
   tornLog,
   idempotence,

@@ -63,6 +63,11 @@ export const GOLDEN: readonly Scenario[] = [
     "membership-rollback",
   ),
   golden(
+    "voter-set-forgotten",
+    "an uncommitted voter set ends with its entry, also where no other set takes its place",
+    "membership-forgotten",
+  ),
+  golden(
     "vote-once",
     "a vote is given once a term, for no log that lacks what is committed, and survives a restart",
     "vote-rules",
@@ -81,6 +86,16 @@ export const GOLDEN: readonly Scenario[] = [
     "mixed-snapshots",
     "etcd #18055: the pieces of two leaders' snapshots never make one",
     "snapshot-leader-change",
+  ),
+  golden(
+    "newer-snapshot",
+    "etcd #20657: the pieces of a newer snapshot never join those of an older one",
+    "snapshot-newer",
+  ),
+  golden(
+    "stale-leader",
+    "a leader of an earlier term finds out, and what it appended alone is gone",
+    "stale-leader",
   ),
   golden("late-snapshot", "a snapshot that arrives late moves nothing backwards", "snapshot-late"),
   golden(

@@ -18,12 +18,13 @@ export const joinBeforeEpochStart = scenario(
     story.kill(A, B);
     await story.until("nobody leads", () => story.leader === -1);
     const [eligible = B] = story.partition.elr;
-    story.mute([eligible], [C]);
-    story.start(eligible, C);
+    story.start(eligible);
     await story.untilLeader(eligible);
-    await story.wait(1_900);
+    story.start(C);
+    await story.untilFetching(C);
+    story.broker(C).node.disk.hang(1_500);
+    await story.wait(1_000);
     story.expectEqual("C lacks m2 and stays out", story.isr, `${eligible}`);
-    story.unmute([eligible], [C]);
     await story.until("C has m2", () => story.logEnd(C) === 2);
     story.start(A, B);
     await story.untilAtRest();

@@ -17,6 +17,9 @@ export const partialPartition = scenario(
     // It speaks and hears no answer: its heartbeats must not keep others from leading for ever.
     story.mute(others, [leader]);
     const isLed = (): boolean => others.includes(story.broker(2).running?.api.controllerId() ?? -1);
+    await story.wait(1_900);
+    const resigned = story.said(/no longer the active controller/).map(({ node }) => node);
+    story.expectEqual("it gives up by itself", resigned, [story.cluster.nodeOf(leader)]);
     await story.until("another one leads", isLed, 5_000);
     await story.wait(3_000);
     const changed = [story.image.term, story.controller];

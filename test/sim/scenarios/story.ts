@@ -7,6 +7,7 @@
 import type { MetadataImage, PartitionImage } from "../../../src/metadata/image.ts";
 import type { BrokerConfig } from "../../../src/model/broker-config.ts";
 import { type BrokerId, NONE, partitionKey } from "../../../src/model/ids.ts";
+import type { ReplicationUp } from "../../../src/replica/messages.ts";
 import { Cluster, type SimBroker } from "../cluster/cluster.ts";
 import { highWatermarkTap } from "../cluster/high-watermark-tap.ts";
 import type { ObservedLog } from "../cluster/observed-logs.ts";
@@ -337,6 +338,14 @@ export class Story {
       `the ISR is ${wanted}`,
       () => this.isr === wanted && (this.leader === NONE || this.#knows(this.leader)),
     );
+  }
+
+  /** Until the broker asks its leader for records: its request is on the way. */
+  async untilFetching(id: BrokerId): Promise<void> {
+    await this.untilSent(`broker ${id} begins to fetch`, ({ from, channel, message }) => {
+      const isStart = channel === "replication" && (message as ReplicationUp).type === "start";
+      return isStart && from.node.name === this.cluster.nodeOf(id);
+    });
   }
 
   async untilAtRest(): Promise<void> {

@@ -2,7 +2,7 @@
 import { assert } from "../../../src/base/assert.ts";
 import { OttlaError } from "../../../src/model/errors.ts";
 import type { FileLock, Files, SlotFile } from "../../../src/ports/files.ts";
-import type { SimDisk } from "./sim-disk.ts";
+import type { DiskOperation, SimDisk } from "./sim-disk.ts";
 import type { Incarnation } from "./sim-node.ts";
 
 const SLOT_BYTES = 4_000;
@@ -17,19 +17,24 @@ export class SimFiles implements Files {
   }
 
   read(path: string): Promise<Uint8Array | undefined> {
-    return this.#operation("readMs", "file read", () => {
+    return this.#read("file read", () => {
       const node = this.#disk.node(path);
       if (node === undefined) return undefined;
       if (node.type !== "file") throw notA("file", path);
+      if (this.#disk.takeFault("read-error", path) !== undefined) {
+        throw new OttlaError("KAFKA_STORAGE_ERROR", `read ${path}: input/output error`);
+      }
       return node.content.slice();
     });
   }
 
   replace(path: string, content: Uint8Array): Promise<void> {
     const copy = content.slice();
-    return this.#operation("syncMs", "file replace", () => {
+    const apply = (): void => {
       this.#disk.refuseIfFull(`write ${path}`);
-      if (this.#disk.takeFault("write-error")) {
+      const failing =
+        this.#disk.takeFault("write-error", path) ?? this.#disk.takeFault("sync-error", path);
+      if (failing !== undefined) {
         throw new OttlaError("KAFKA_STORAGE_ERROR", `write ${path}: input/output error`);
       }
       const node = this.#disk.node(path);
@@ -37,40 +42,53 @@ export class SimFiles implements Files {
       if (this.#disk.node(parentOf(path)) === undefined) {
         throw new OttlaError("KAFKA_STORAGE_ERROR", `${parentOf(path)} is missing`);
       }
-      this.#disk.put(path, { type: "file", content: copy });
-    });
+      this.#disk.putFile(path, copy);
+    };
+    const latency = "syncMs";
+    return this.#operation({ latency, label: "file replace", path, point: "replace", apply });
   }
 
   list(path: string): Promise<readonly string[]> {
-    return this.#operation("readMs", "file list", () => this.#disk.list(path));
+    return this.#read("file list", () => this.#disk.list(path));
   }
 
   makeDirectory(path: string): Promise<void> {
-    return this.#operation("writeMs", "make directory", () => {
+    const apply = (): void => {
       this.#disk.refuseIfFull(`make directory ${path}`);
       this.#disk.makeDirectories(path);
-    });
+    };
+    const point = "make-directory";
+    return this.#operation({ latency: "writeMs", label: "make directory", path, point, apply });
   }
 
   rename(from: string, to: string): Promise<void> {
-    return this.#operation("syncMs", "rename", () => this.#disk.rename(from, to));
+    const apply = (): void => this.#disk.rename(from, to);
+    const latency = "syncMs";
+    return this.#operation({ latency, label: "rename", path: from, point: "rename", apply });
   }
 
   remove(path: string): Promise<void> {
-    return this.#operation("writeMs", "remove", () => this.#disk.remove(path));
+    return this.#operation({
+      latency: "writeMs",
+      label: "remove",
+      path,
+      point: "remove",
+      apply: () => this.#disk.remove(path),
+      applyHalf: (prng) => this.#disk.removeHalf(path, prng),
+    });
   }
 
   sizeBytes(path: string): Promise<number> {
-    return this.#operation("readMs", "size", () => this.#disk.sizeBytes(path));
+    return this.#read("size", () => this.#disk.sizeBytes(path));
   }
 
   freeBytes(_path: string): Promise<number> {
-    return this.#operation("readMs", "free", () => this.#disk.freeBytes);
+    return this.#read("free", () => this.#disk.freeBytes);
   }
 
   lock(path: string): Promise<FileLock> {
     const incarnation = this.#incarnation;
-    return this.#operation("writeMs", "lock", () => {
+    const apply = (): FileLock => {
       if (!incarnation.alive) throw new OttlaError("CLOSED", "the process has ended");
       this.#disk.makeDirectories(path);
       this.#disk.lock(path, incarnation);
@@ -80,25 +98,34 @@ export class SimFiles implements Files {
             this.#disk.unlock(path);
           }),
       };
-    });
+    };
+    return this.#operation({ latency: "writeMs", label: "lock", path, apply });
   }
 
   openSlotFile(path: string): Promise<SlotFile> {
-    return this.#operation("writeMs", "slot open", () => {
-      const node = this.#disk.node(path);
-      if (node === undefined) this.#disk.put(path, { type: "slot", value: undefined });
-      else if (node.type !== "slot") throw notA("slot file", path);
+    const apply = (): SlotFile => {
+      const node = this.#disk.slot(path);
+      if (node.damaged) {
+        throw new OttlaError("DIRECTORY_DAMAGED", `${path}: neither of its two slots is whole`);
+      }
+      if (node.failed !== undefined) {
+        node.before = node.value;
+        node.value = node.failed;
+        node.failed = undefined;
+      }
       return new SimSlotFile(this.#incarnation, this.#disk, path);
-    });
+    };
+    return this.#operation({ latency: "writeMs", label: "slot open", path, apply });
   }
 
-  #operation<Value>(
-    kind: "readMs" | "writeMs" | "syncMs",
-    label: string,
-    apply: () => Value,
-  ): Promise<Value> {
+  #read<Value>(label: string, run: () => Value): Promise<Value> {
     if (!this.#incarnation.alive) return new Promise(() => {});
-    return this.#disk.operation(this.#incarnation, kind, label, apply);
+    return this.#disk.read(this.#incarnation, label, run);
+  }
+
+  #operation<Value>(operation: DiskOperation<Value>): Promise<Value> {
+    if (!this.#incarnation.alive) return new Promise(() => {});
+    return this.#disk.operation(this.#incarnation, operation);
   }
 }
 
@@ -127,13 +154,27 @@ class SimSlotFile implements SlotFile {
     if (!this.#incarnation.alive) return new Promise(() => {});
     this.#writing = true;
     const copy = value.slice();
+    const apply = (): void => {
+      const node = this.#disk.node(this.#path);
+      if (node?.type !== "slot") return;
+      const failing = this.#disk.takeFault("sync-error", this.#path);
+      if (failing !== undefined) {
+        if (failing.visible ?? this.#disk.prng.chance(1, 2)) node.failed = copy;
+        throw new OttlaError("KAFKA_STORAGE_ERROR", `${this.#path}: sync failed`);
+      }
+      node.before = node.value;
+      node.value = copy;
+      node.failed = undefined;
+    };
+    const path = this.#path;
+    const latency = "syncMs";
     try {
-      await this.#disk.operation(this.#incarnation, "syncMs", "slot write", () => {
-        if (this.#disk.takeFault("sync-error")) {
-          throw new OttlaError("KAFKA_STORAGE_ERROR", `${this.#path}: sync failed`);
-        }
-        const node = this.#disk.node(this.#path);
-        if (node?.type === "slot") node.value = copy;
+      await this.#disk.operation(this.#incarnation, {
+        latency,
+        label: "slot write",
+        path,
+        point: "slot",
+        apply,
       });
     } finally {
       this.#writing = false;

@@ -230,7 +230,7 @@ export class SimNode {
     this.#busy = false;
     this.#goesOn?.cancel();
     this.#points.ended(incarnation.life);
-    incarnation.alive = false;
+    incarnation.ended();
     for (const told of this.onEnd) told(incarnation, how);
     this.disk.processEnded(how === "power loss");
   }
@@ -248,6 +248,7 @@ export class Incarnation implements EventOwner {
   timersCount = 0;
   /** In its queues to peers and to its disk. */
   queuedBytes = 0;
+  #diskBytes = 0;
 
   constructor(node: SimNode, life: number) {
     this.node = node;
@@ -273,6 +274,18 @@ export class Incarnation implements EventOwner {
     this.queuedBytes += bytes;
     this.world.queue(bytes);
     if (this.alive && bytes > 0) this.node.checkMemory(this);
+  }
+
+  queueToDisk(bytes: number): void {
+    this.#diskBytes += bytes;
+    this.queue(bytes);
+  }
+
+  /** Its queues are gone with it; what it has sent is on its way. */
+  ended(): void {
+    this.alive = false;
+    this.world.queue(-this.#diskBytes);
+    this.#diskBytes = 0;
   }
 
   /** A promise that settles with `run`'s outcome after `delayMs`; never, if the incarnation ends. */

@@ -5,16 +5,20 @@
  *
  * Modelled on what LevelDB 1.20 was measured to do:
  * - a write is one record of its journal: whole or absent after a crash, with holes possible
- *   between records that were not synced;
+ *   between records that were not synced (`power-loss.ts`);
  * - a sync write covers every earlier write of the same store, and of no other;
+ * - what an opening finds in the journal goes into a table, which is synced: it is durable then;
  * - after a write failed on a full disk, later writes seem to succeed, synced ones too, and are
- *   gone once the store is opened again;
+ *   gone once the store is opened again; unless so much was written that memory became a table;
  * - after a failed sync every later write fails, and the failed one may be there at reopening.
+ *
+ * A lying disk says that it has synced, and loses what a sync covered all the same.
  */
 
 import { compareBytes } from "../../../src/base/bytes.ts";
 import type { Prng } from "../../../src/base/prng.ts";
 import type { Entry, KeyRange, WriteOperation } from "../../../src/ports/key-value-store.ts";
+import { drawShape, layOut, operationBytes, type PowerLossShape, survivors } from "./power-loss.ts";
 
 interface JournalRecord {
   readonly operations: readonly WriteOperation[];
@@ -23,8 +27,21 @@ interface JournalRecord {
   readonly sizeBytes: number;
 }
 
+interface Version {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | undefined;
+}
+
+export interface PowerLoss {
+  readonly prng: Prng;
+  /** Default: drawn. */
+  readonly shape: PowerLossShape | undefined;
+}
+
 /** LevelDB turns what it holds in memory into a durable table once it is this large. */
 const WRITE_BUFFER_BYTES = 4 * 1024 * 1024;
+/** Of how many changes the version before is known, for reads that are behind. */
+const VERSIONS_MAX = 64;
 
 export type OnChange = (
   key: Uint8Array,
@@ -39,11 +56,18 @@ export class StoreState {
   #entries: Entry[] = [];
   #journal: JournalRecord[] = [];
   #journalBytes = 0;
+  /** Of the journal's records, the first so many were said to be synced by a disk that lied. */
+  #claimedCount = 0;
+  /** Bytes of the write-ahead log before the journal begins. */
+  #walBytes = 0;
   #sizeBytes = 0;
   /** Where in the journal the writes begin that the next opening does not find. */
   #lostFrom: number | undefined;
   /** Writes that were handed over and have not settled. */
   #inFlight: (readonly WriteOperation[])[] = [];
+  readonly #versions: Version[] = [];
+  /** What it says of syncs is not true. */
+  lying = false;
   isOpen = false;
   /** A sync failed: no write is taken until the store is opened again. */
   refusesWrites = false;
@@ -66,7 +90,8 @@ export class StoreState {
 
   /** Whether what stands under the key now, or that nothing does, survives a loss of power. */
   isSynced(key: Uint8Array): boolean {
-    for (const { operations } of this.#journal) {
+    for (let index = this.#claimedCount; index < this.#journal.length; index++) {
+      const { operations } = this.#journal[index] as JournalRecord;
       for (const operation of operations) if (compareBytes(operation.key, key) === 0) return false;
     }
     return true;
@@ -74,7 +99,21 @@ export class StoreState {
 
   /** Writes that no sync has covered. */
   get unsyncedCount(): number {
-    return this.#journal.length;
+    return this.#journal.length - this.#claimedCount;
+  }
+
+  /** What a read gives that is one change behind; undefined if nothing is known of the key. */
+  versionBefore(key: Uint8Array): { readonly value: Uint8Array | undefined } | undefined {
+    return this.#versions.findLast((version) => compareBytes(version.key, key) === 0);
+  }
+
+  /** One bit of a value, silently: nobody is told. Gives the key. */
+  flipBit(prng: Prng): Uint8Array | undefined {
+    const at = prng.below(Math.max(1, this.#entries.length));
+    const entry = this.#entries[at];
+    if (entry === undefined || entry.value.length === 0) return undefined;
+    this.#entries[at] = { key: entry.key, value: withFlippedBit(entry.value, prng) };
+    return entry.key;
   }
 
   *entries(): IterableIterator<Entry> {
@@ -99,9 +138,11 @@ export class StoreState {
   perform(operations: readonly WriteOperation[], sync: boolean): void {
     this.#settled(operations);
     this.#apply(operations);
-    if (sync && this.#lostFrom === undefined) this.#forgetJournal();
-    else if (this.#journalBytes > WRITE_BUFFER_BYTES && this.#lostFrom === undefined) {
-      this.#forgetJournal();
+    // Memory holds what the journal lost, so that a table made of it loses nothing.
+    if (this.#journalBytes + this.#walBytes > WRITE_BUFFER_BYTES) this.#startWal();
+    else if (sync && this.#lostFrom === undefined) {
+      if (this.lying) this.#claimedCount = this.#journal.length;
+      else this.#forgetJournal();
     }
   }
 
@@ -116,38 +157,44 @@ export class StoreState {
     this.#lostFrom ??= this.#journal.length;
   }
 
+  opened(): void {
+    this.isOpen = true;
+    if (this.lying) this.#claimedCount = this.#journal.length;
+    else this.#startWal();
+  }
+
   closed(): void {
     this.#dropLost();
     this.isOpen = false;
     this.refusesWrites = false;
   }
 
-  processEnded(powerLost: boolean, prng: Prng): void {
-    // What was on its way to the journal got there up to some write, in order.
+  /** What was on its way to the journal got there up to some write, in order. */
+  processEnded(prng: Prng, powerLoss: PowerLoss | undefined): void {
     const arrived = this.#inFlight.length === 0 ? 0 : prng.below(this.#inFlight.length + 1);
     for (const operations of this.#inFlight.slice(0, arrived)) this.#apply(operations);
     this.#inFlight = [];
     this.#dropLost();
-    if (powerLost) this.#losePower(prng);
+    if (powerLoss !== undefined) this.#losePower(powerLoss);
     this.isOpen = false;
     this.refusesWrites = false;
   }
 
-  #losePower(prng: Prng): void {
-    const count = this.#journal.length;
-    if (count === 0) return;
-    const records = this.#journal;
-    const keep = records.map(() => true);
-    const shape = prng.below(10);
-    if (shape < 2) keep.fill(false);
-    else if (shape < 8) keep.fill(false, prng.below(count + 1));
-    else {
-      const from = prng.below(count);
-      keep.fill(false, from, from + prng.between(1, count - from));
-    }
-    this.#undoTo(0);
-    for (const [index, record] of records.entries()) {
-      if (keep[index] === true) this.#apply(record.operations);
+  #losePower({ prng, shape }: PowerLoss): void {
+    const records = [...this.#journal];
+    if (records.length === 0) return;
+    const extents = layOut(
+      this.#walBytes,
+      records.map(({ sizeBytes }) => sizeBytes),
+    );
+    const kept = survivors(shape ?? drawShape(prng), extents, prng);
+    // What comes before the first loss stays where it is: nobody needs to be told of it.
+    const firstLost = kept.indexOf(false);
+    if (firstLost >= 0) {
+      this.#undoTo(firstLost);
+      for (const [index, record] of records.entries()) {
+        if (index > firstLost && kept[index] === true) this.#apply(record.operations);
+      }
     }
     this.#forgetJournal();
   }
@@ -161,6 +208,7 @@ export class StoreState {
     while (this.#journal.length > length) {
       const record = this.#journal.pop() as JournalRecord;
       this.#journalBytes -= record.sizeBytes;
+      this.#claimedCount = Math.min(this.#claimedCount, this.#journal.length);
       for (let index = record.operations.length - 1; index >= 0; index--) {
         const { key } = record.operations[index] as WriteOperation;
         this.#replace(key, record.before[index]);
@@ -168,9 +216,19 @@ export class StoreState {
     }
   }
 
+  /** All of it is durable. */
   #forgetJournal(): void {
+    this.#walBytes += this.#journalBytes;
     this.#journal = [];
     this.#journalBytes = 0;
+    this.#claimedCount = 0;
+    this.#lostFrom = undefined;
+  }
+
+  /** What was in memory is a table now, and the journal an empty file. */
+  #startWal(): void {
+    this.#forgetJournal();
+    this.#walBytes = 0;
   }
 
   #settled(operations: readonly WriteOperation[]): void {
@@ -184,7 +242,7 @@ export class StoreState {
     for (const operation of operations) {
       const value = operation.type === "put" ? operation.value : undefined;
       before.push(this.#replace(operation.key, value));
-      sizeBytes += operation.key.length + (value?.length ?? 0);
+      sizeBytes += operationBytes(operation.key.length, value?.length);
     }
     this.#journal.push({ operations, before, sizeBytes });
     this.#journalBytes += sizeBytes;
@@ -206,6 +264,8 @@ export class StoreState {
       else entries.splice(at, 0, { key, value });
     }
     const before = found ? existing.value : undefined;
+    this.#versions.push({ key, value: before });
+    if (this.#versions.length > 2 * VERSIONS_MAX) this.#versions.splice(0, VERSIONS_MAX);
     this.onChange(key, before, value);
     return before;
   }
@@ -224,4 +284,11 @@ export class StoreState {
     }
     return low;
   }
+}
+
+export function withFlippedBit(bytes: Uint8Array, prng: Prng): Uint8Array {
+  const out = bytes.slice();
+  const at = prng.below(out.length);
+  out[at] = (out[at] as number) ^ (1 << prng.below(8));
+  return out;
 }

@@ -49,11 +49,11 @@ export interface Extent {
 export function layOut(from: number, recordsBytes: readonly number[]): readonly Extent[] {
   let at = from;
   return recordsBytes.map((operationsBytes) => {
+    at = behindPadding(at);
     const begin = at;
     let left = BATCH_HEAD_BYTES + operationsBytes;
     do {
-      const space = BLOCK_BYTES - (at % BLOCK_BYTES);
-      if (space < FRAGMENT_HEAD_BYTES) at += space;
+      at = behindPadding(at);
       const room = BLOCK_BYTES - (at % BLOCK_BYTES) - FRAGMENT_HEAD_BYTES;
       const fragment = Math.min(left, room);
       at += FRAGMENT_HEAD_BYTES + fragment;
@@ -61,6 +61,12 @@ export function layOut(from: number, recordsBytes: readonly number[]): readonly 
     } while (left > 0);
     return { begin, end: at };
   });
+}
+
+/** A block's last bytes stay empty where no fragment's head fits. */
+function behindPadding(at: number): number {
+  const space = BLOCK_BYTES - (at % BLOCK_BYTES);
+  return space < FRAGMENT_HEAD_BYTES ? at + space : at;
 }
 
 export function drawShape(prng: Prng): PowerLossShape {

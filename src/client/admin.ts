@@ -5,7 +5,7 @@ import { ClusterClient, RETRY_LIMITS } from "./cluster-client.ts";
 import type { TopicPartition } from "./consumer.ts";
 import { retryDelayMs } from "./core/retry-delay.ts";
 import { closedError, errorFrom } from "./errors.ts";
-import { callLeaders } from "./leader-calls.ts";
+import { callLeaders, QUICK_ATTEMPT_MS } from "./leader-calls.ts";
 import {
   CONFIG_OPERATION,
   CONFIG_RESOURCE_TYPE,
@@ -333,6 +333,7 @@ export class Admin implements AsyncDisposable {
       this.#open(),
       {
         items,
+        attemptMs: QUICK_ATTEMPT_MS,
         send: async (connection, partitions, call) =>
           (await connection.call("ListOffsets", { partitions }, call)).partitions,
       },

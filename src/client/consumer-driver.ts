@@ -31,6 +31,8 @@ export class ConsumerDriver {
   readonly #links = new Map<BrokerId, FetchLink>();
   readonly #reconnecting = new Set<BrokerId>();
   readonly #missingSinceMs = new Map<string, number>();
+  /** Topics that have fewer partitions than are read of them. */
+  readonly #shortSinceMs = new Map<string, number>();
   readonly #closing = new AbortController();
   #drainScheduled = false;
   #wakeTimer: Timer | undefined;
@@ -179,8 +181,8 @@ export class ConsumerDriver {
       this.#lookUpAt(brokerId, list).catch((thrown: unknown) => {
         const error = toOttlaError(thrown);
         const nowMs = this.#cluster.nowMs();
-        for (const { partition, topic, version } of list) {
-          this.core.onOffset(topic, partition, version, { error }, nowMs);
+        for (const { lookup, partition, topic } of list) {
+          this.core.onOffset(topic, partition, lookup, { error }, nowMs);
         }
         this.touch();
       });
@@ -207,7 +209,7 @@ export class ConsumerDriver {
       if (this.#cluster.takeHint(topic, partition, leader)) this.publish(topic);
       const result =
         error === null ? { offset } : { error: errorFrom(error, `${topic}-${partition}: `) };
-      this.core.onOffset(topic, partition, lookup.version, result, nowMs);
+      this.core.onOffset(topic, partition, lookup.lookup, result, nowMs);
     }
     this.touch();
   }
@@ -250,8 +252,7 @@ export class ConsumerDriver {
       if (error === null) {
         this.#missingSinceMs.delete(name);
         this.publish(name);
-        const count = this.#cluster.cache.topic(name)?.partitions.length ?? 0;
-        this.core.failBeyond(name, count);
+        this.#checkCount(name, nowMs);
         continue;
       }
       const refusal = errorFrom(error);
@@ -261,5 +262,19 @@ export class ConsumerDriver {
       if (hopeless) this.core.failTopic(name, refusal);
     }
     this.touch();
+  }
+
+  /** A partition that was added a moment ago may not have reached the broker that answers. */
+  #checkCount(name: string, nowMs: number): void {
+    const count = this.#cluster.cache.topic(name)?.partitions.length ?? 0;
+    if (!this.core.readsBeyond(name, count)) {
+      this.#shortSinceMs.delete(name);
+      return;
+    }
+    const sinceMs = this.#shortSinceMs.get(name) ?? nowMs;
+    this.#shortSinceMs.set(name, sinceMs);
+    if (nowMs - sinceMs < UNKNOWN_TOPIC_MS) return;
+    this.#shortSinceMs.delete(name);
+    this.core.failBeyond(name, count);
   }
 }

@@ -25,7 +25,7 @@ import {
 } from "./core/fetch-core.ts";
 import { type Deserializers, decodeMessages, type Message } from "./core/messages.ts";
 import { abortedError, closedError } from "./errors.ts";
-import { callLeaders } from "./leader-calls.ts";
+import { callLeaders, QUICK_ATTEMPT_MS } from "./leader-calls.ts";
 import { abortable } from "./send-jobs.ts";
 
 export interface TopicPartition {
@@ -406,6 +406,7 @@ export class Consumer<Key = Uint8Array | null, Value = Uint8Array | null>
       this.#cluster,
       {
         items,
+        attemptMs: QUICK_ATTEMPT_MS,
         send: async (connection, partitions, options) =>
           (await connection.call("ListOffsets", { partitions }, options)).partitions,
       },

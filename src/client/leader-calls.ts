@@ -18,8 +18,16 @@ interface LeaderResult extends TopicPartitionMessage {
 /** A topic that every broker asked denies for this long does not exist. */
 const UNKNOWN_TOPIC_MS = 1_500;
 
+/**
+ * One attempt at what a leader answers out of its memory. A frozen broker keeps its connection and
+ * never answers; meanwhile another one may lead.
+ */
+export const QUICK_ATTEMPT_MS = 2_000;
+
 export interface LeaderCall<Item extends TopicPartitionMessage, Result extends LeaderResult> {
   readonly items: readonly Item[];
+  /** Longest wait for one leader before another one is looked for. Default: as long as there is. */
+  readonly attemptMs?: number;
   readonly send: (
     connection: Connection,
     items: readonly Item[],
@@ -59,7 +67,8 @@ export async function callLeaders<Item extends TopicPartitionMessage, Result ext
     const rounds = [...byLeader(cluster, missing)].map(async ([brokerId, items]) => {
       const connection = cluster.connection(brokerId);
       if (connection === undefined) return;
-      const timeoutMs = Math.min(leftMs, cluster.options.requestTimeoutMs);
+      const { attemptMs = leftMs } = call;
+      const timeoutMs = Math.min(leftMs, attemptMs, cluster.options.requestTimeoutMs);
       try {
         const answers = await call.send(connection, items, { ...options, timeoutMs });
         // Each answer goes to the first item of its partition that has none: several may ask about one.

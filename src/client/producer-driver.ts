@@ -282,16 +282,20 @@ export class ProducerDriver {
   #onMetadata(response: MetadataResponse): void {
     const nowMs = this.#cluster.nowMs();
     for (const { error, name } of response.topics) {
+      let refusal: OttlaError;
       if (error === null) {
-        this.#missing.delete(name);
         this.#publish(name);
-        this.jobs.onTopicKnown(name);
-        continue;
-      }
-      const refusal = errorFrom(error);
+        const count = this.core.topic(name)?.queues.length ?? 0;
+        const beyond = this.jobs.onTopicKnown(name, count);
+        if (beyond === undefined) {
+          this.#missing.delete(name);
+          continue;
+        }
+        refusal = noPartition(name, beyond.partition, count);
+      } else refusal = errorFrom(error);
       const sinceMs = this.#missing.get(name)?.sinceMs ?? nowMs;
       this.#missing.set(name, { sinceMs, error: refusal });
-      // A topic that was created a moment ago may not have reached the broker that answers.
+      // What was created a moment ago may not have reached the broker that answers.
       const hopeless = !refusal.retriable || nowMs - sinceMs >= UNKNOWN_TOPIC_MS;
       if (!hopeless) continue;
       this.jobs.failTopic(name, refusal);
@@ -361,4 +365,12 @@ export class ProducerDriver {
       await timers.sleep(waitMs, signal);
     }
   }
+}
+
+export function noPartition(topic: string, partition: number, count: number): OttlaError {
+  return new OttlaError(
+    "UNKNOWN_TOPIC_OR_PARTITION",
+    `topic ${topic} has no partition ${partition}, allowed are 0 to ${count - 1}`,
+    { field: "partition" },
+  );
 }

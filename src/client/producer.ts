@@ -2,13 +2,13 @@
 import { assert } from "../base/assert.ts";
 import { utf8 } from "../base/bytes.ts";
 import { OttlaError, toOttlaError } from "../model/errors.ts";
-import type { PartitionIndex } from "../model/ids.ts";
+import { NONE, type PartitionIndex } from "../model/ids.ts";
 import type { RecordHeader } from "../record/records.ts";
 import { ClusterClient } from "./cluster-client.ts";
 import { partitionOfKey } from "./core/murmur2.ts";
 import { type AppendedRecord, recordBytes, type TopicQueues } from "./core/producer-core.ts";
 import { abortedError, closedError } from "./errors.ts";
-import { ProducerDriver } from "./producer-driver.ts";
+import { noPartition, ProducerDriver } from "./producer-driver.ts";
 import {
   type ProducerOptions,
   producerOptions,
@@ -107,7 +107,8 @@ export class Producer<Key = Bytes, Value = Bytes> implements AsyncDisposable {
         const batch = this.#append(name, wanted, prepared);
         return batch && acknowledgement(batch, prepared.timestamp);
       };
-      const job = new Job<RecordMetadata>(name, this.#deadlineMs(), step);
+      const target = { topic: name, partition: wanted ?? NONE };
+      const job = new Job<RecordMetadata>(target, this.#deadlineMs(), step);
       if (known) this.#driver.waitForRoom(job);
       else this.#driver.waitForTopic(job);
       return signal === undefined ? job.done : job.abortable(signal);
@@ -143,8 +144,11 @@ export class Producer<Key = Bytes, Value = Bytes> implements AsyncDisposable {
       };
       const { core, jobs } = this.#driver;
       const count = core.topic(topic)?.queues.length ?? 0;
-      const known = count > 0 && records.every(({ partition }) => (partition ?? 0) < count);
-      const job = new Job<RecordMetadata[]>(topic, this.#deadlineMs(), step);
+      let largest = NONE;
+      for (const { partition = NONE } of records) largest = Math.max(largest, partition);
+      const known = count > Math.max(0, largest);
+      const target = { topic, partition: largest };
+      const job = new Job<RecordMetadata[]>(target, this.#deadlineMs(), step);
       if (!known) this.#driver.waitForTopic(job);
       else if (jobs.isBusy(topic) || !job.run()) this.#driver.waitForRoom(job);
       return signal === undefined ? job.done : job.abortable(signal);
@@ -248,11 +252,7 @@ export class Producer<Key = Bytes, Value = Bytes> implements AsyncDisposable {
     const partitionsCount = topic.queues.length;
     if (wanted !== undefined) {
       if (wanted < partitionsCount) return wanted;
-      throw new OttlaError(
-        "UNKNOWN_TOPIC_OR_PARTITION",
-        `topic ${topic.name} has no partition ${wanted}, allowed are 0 to ${partitionsCount - 1}`,
-        { field: "partition" },
-      );
+      throw noPartition(topic.name, wanted, partitionsCount);
     }
     const { core } = this.#driver;
     const { partitioner } = this.#options;

@@ -88,6 +88,7 @@ export interface WaitingSend extends SendJob {
 /** A send that may have to wait: `step` goes on as far as there is room. */
 export class Job<Result> implements WaitingSend {
   readonly topic: string;
+  readonly partition: PartitionIndex;
   readonly deadlineMs: number;
   readonly done: Promise<Result>;
   readonly #step: () => Promise<Result> | undefined;
@@ -96,8 +97,13 @@ export class Job<Result> implements WaitingSend {
   #abandoned = false;
 
   /** `step` returns undefined while there is no room, at the end the promise of the outcome. */
-  constructor(topic: string, deadlineMs: number, step: () => Promise<Result> | undefined) {
+  constructor(
+    { partition, topic }: { readonly topic: string; readonly partition: PartitionIndex },
+    deadlineMs: number,
+    step: () => Promise<Result> | undefined,
+  ) {
     this.topic = topic;
+    this.partition = partition;
     this.deadlineMs = deadlineMs;
     this.#step = step;
     this.done = new Promise((resolve, reject) => {

@@ -44,12 +44,12 @@ export interface FetchRequestEffect {
   readonly creditBytes: number;
 }
 
-/** An offset to be looked up; answered by `onOffset` with the same version. */
+/** An offset to be looked up; answered by `onOffset` with the same number. */
 export interface LookupEffect {
   readonly brokerId: BrokerId;
   readonly topic: string;
   readonly partition: number;
-  readonly version: number;
+  readonly lookup: number;
   /** Kafka's numbers: -1 end, -2 beginning, else milliseconds since 1970. */
   readonly timestamp: number;
 }
@@ -101,7 +101,10 @@ export class PartitionState {
   /** Offset of the next record to be fetched. */
   fetchOffset: Offset = 0;
   start: StartOffset | undefined;
-  lookingUp = false;
+  /** Number of the lookup under way; 0: none. */
+  lookup = 0;
+  lookedUpFrom: BrokerId = NONE;
+  lookedUpMs = 0;
   paused = false;
   leader: BrokerId = NONE;
   leaderEpoch: LeaderEpoch = NONE;
@@ -152,6 +155,7 @@ export class FetchCore {
   readonly #errors: OttlaError[] = [];
   #ready: ReadyBatch[] = [];
   #nextHandle = 1;
+  #nextLookup = 1;
   #nextStreamId = 1;
 
   constructor(options: FetchCoreOptions) {
@@ -238,6 +242,8 @@ export class FetchCore {
       state.leaderSuspect = false;
       state.retryAtMs = nowMs;
       if (state.handle !== 0 && state.fetchedFrom !== leader) this.#stop(state);
+      // A frozen broker keeps its connection and never answers: the new leader is asked instead.
+      if (state.lookedUpFrom !== leader) state.lookup = 0;
     }
   }
 
@@ -260,13 +266,13 @@ export class FetchCore {
   onOffset(
     topic: string,
     partition: number,
-    version: number,
+    lookup: number,
     result: { readonly offset: Offset } | { readonly error: OttlaError },
     nowMs: number,
   ): void {
     const state = this.state(topic, partition);
-    if (state === undefined || state.version !== version || !state.lookingUp) return;
-    state.lookingUp = false;
+    if (state === undefined || state.lookup !== lookup) return;
+    state.lookup = 0;
     if ("error" in result) {
       const { error } = result;
       if (error.retriable) this.#retryLater(state, error, nowMs);
@@ -331,6 +337,12 @@ export class FetchCore {
     for (const topic of this.topics()) this.failTopic(topic, error);
   }
 
+  /** Whether a partition is read of which metadata with `count` partitions knows nothing. */
+  readsBeyond(topic: string, count: number): boolean {
+    const partitions = this.#states.get(topic)?.values() ?? [];
+    return [...partitions].some((state) => !state.failed && state.partition >= count);
+  }
+
   /** Partitions from `count` on do not exist. */
   failBeyond(topic: string, count: number): void {
     for (const state of this.#states.get(topic)?.values() ?? []) {
@@ -350,9 +362,14 @@ export class FetchCore {
     let wakeAtMs = Number.POSITIVE_INFINITY;
     for (const state of this.states()) {
       if (state.failed) continue;
-      const wantsLookup = state.start !== undefined && !state.lookingUp;
+      const wantsLookup = state.start !== undefined && state.lookup === 0;
       const wantsFetch = state.start === undefined && state.handle === 0 && !state.paused;
       if (state.leaderSuspect) metadataWanted = true;
+      if (state.lookup !== 0) {
+        const suspectAtMs = state.lookedUpMs + this.#options.stallMs;
+        if (suspectAtMs <= nowMs) metadataWanted = true;
+        else wakeAtMs = Math.min(wakeAtMs, suspectAtMs);
+      }
       if (!wantsLookup && !wantsFetch) continue;
       if (state.leader === NONE || this.#down.has(state.leader)) {
         metadataWanted = true;
@@ -362,8 +379,10 @@ export class FetchCore {
         wakeAtMs = Math.min(wakeAtMs, state.retryAtMs);
         continue;
       }
-      if (wantsLookup) lookups.push(this.#lookup(state));
-      else {
+      if (wantsLookup) {
+        lookups.push(this.#lookup(state, nowMs));
+        wakeAtMs = Math.min(wakeAtMs, nowMs + this.#options.stallMs);
+      } else {
         const list = starts.get(state.leader);
         if (list === undefined) starts.set(state.leader, [this.#begin(state)]);
         else list.push(this.#begin(state));
@@ -393,11 +412,14 @@ export class FetchCore {
     }
   }
 
-  #lookup(state: PartitionState): LookupEffect {
-    const { leader: brokerId, partition, start, topic, version } = state;
+  #lookup(state: PartitionState, nowMs: number): LookupEffect {
+    const { leader: brokerId, partition, start, topic } = state;
     assert(start !== undefined && typeof start !== "number", "only these are looked up");
-    state.lookingUp = true;
-    return { brokerId, topic, partition, version, timestamp: timestampOf(start) };
+    const lookup = this.#nextLookup++;
+    state.lookup = lookup;
+    state.lookedUpFrom = brokerId;
+    state.lookedUpMs = nowMs;
+    return { brokerId, topic, partition, lookup, timestamp: timestampOf(start) };
   }
 
   #begin(state: PartitionState): FetchStartEffect {
@@ -522,7 +544,7 @@ export class FetchCore {
   /** Voids what was fetched or asked for and was not delivered yet. */
   #invalidate(state: PartitionState): void {
     state.version++;
-    state.lookingUp = false;
+    state.lookup = 0;
     if (state.handle !== 0) this.#stop(state);
     const kept: ReadyBatch[] = [];
     for (const ready of this.#ready) {

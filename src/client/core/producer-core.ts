@@ -186,7 +186,7 @@ export class ProducerCore<Attachment> {
     return this.#usedBytes + bytes <= this.#options.bufferBytes;
   }
 
-  /** Takes the leaders of a topic, from metadata (all, in order) or from a hint. */
+  /** Takes the leaders of all partitions of a topic, in order. */
   updateLeaders(name: string, leaders: readonly LeaderState[], nowMs: number): void {
     let topic = this.#topics.get(name);
     if (topic === undefined) {
@@ -194,6 +194,9 @@ export class ProducerCore<Attachment> {
       this.#topics.set(name, topic);
     }
     const { queues } = topic;
+    // Fewer than before: another topic of the same name. Nothing may choose what is gone, and what
+    // waits for it goes nowhere.
+    for (const gone of queues.splice(leaders.length)) gone.leader = NONE;
     for (const { partition, leader, leaderEpoch } of leaders) {
       let queue = queues[partition];
       if (queue === undefined) {

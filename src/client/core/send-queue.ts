@@ -3,9 +3,12 @@
  * first served, so that records of one partition keep the order of their sends.
  */
 import { OttlaError } from "../../model/errors.ts";
+import type { PartitionIndex } from "../../model/ids.ts";
 
 export interface SendJob {
   readonly topic: string;
+  /** The largest partition that it names; -1: none. */
+  readonly partition: PartitionIndex;
   /** When it has waited long enough, on the monotonic clock. */
   readonly deadlineMs: number;
   /** Adds what there is room for; false if it must go on later. */
@@ -96,12 +99,20 @@ export class SendQueue<Job extends SendJob> {
     jobs.push(job);
   }
 
-  /** Puts the topic's sends behind those that wait for memory. */
-  onTopicKnown(topic: string): void {
+  /**
+   * Puts the topic's sends behind those that wait for memory; back stay those that name a partition
+   * beyond `partitionsCount`. Returns the first of these, if there are any.
+   */
+  onTopicKnown(topic: string, partitionsCount: number): Job | undefined {
     const jobs = this.#forTopic.get(topic);
-    if (jobs === undefined) return;
-    this.#forTopic.delete(topic);
-    for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) this.#forRoom.push(job);
+    if (jobs === undefined) return undefined;
+    const waiting = new Fifo<Job>();
+    for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
+      (job.partition < partitionsCount ? this.#forRoom : waiting).push(job);
+    }
+    if (waiting.size === 0) this.#forTopic.delete(topic);
+    else this.#forTopic.set(topic, waiting);
+    return waiting.peek();
   }
 
   failTopic(topic: string, error: OttlaError): void {

@@ -172,6 +172,25 @@ describe("producer", () => {
     expect(places.map(({ offset }) => offset)).toEqual(values.map(Number));
   });
 
+  it("waits for a partition that was added a moment ago, and sends to the others meanwhile", async () => {
+    const cluster = new MemoryCluster();
+    cluster.createTopic("t", 1);
+    await using producer = producerOf(cluster);
+    await producer.send({ topic: "t", value: "v", partition: 0 });
+    const added = producer.send({ topic: "t", value: "new", partition: 1 });
+    const batch = producer.sendBatch("t", [
+      { value: "a", partition: 0 },
+      { value: "b", partition: 1 },
+    ]);
+    // Whoever is asked for metadata has not heard of the partition yet.
+    expect((await producer.send({ topic: "t", value: "w", partition: 0 })).offset).toBe(1);
+    const [first] = cluster.topics.get("t") ?? [];
+    cluster.createTopic("t", 2);
+    if (first !== undefined) cluster.topics.get("t")?.splice(0, 1, first);
+    expect(await added).toMatchObject({ partition: 1, offset: 0 });
+    expect(await batch).toMatchObject([{ offset: 2 }, { offset: 1 }]);
+  });
+
   it("refuses records that cannot be sent, naming what is allowed", async () => {
     const cluster = new MemoryCluster();
     cluster.createTopic("t", 2);

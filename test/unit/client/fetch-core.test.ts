@@ -80,7 +80,7 @@ describe("where reading begins", () => {
     bench.leader(2);
     const [lookup] = bench.drain().lookups;
     expect(lookup).toMatchObject({ brokerId: 2, timestamp: -1 });
-    bench.core.onOffset("t", 0, lookup?.version ?? -1, { offset: 40 }, 0);
+    bench.core.onOffset("t", 0, lookup?.lookup ?? -1, { offset: 40 }, 0);
     const [request] = bench.drain().requests;
     expect(request).toMatchObject({ brokerId: 2, creditBytes: 4_000 });
     expect(request?.start[0]).toMatchObject({ offset: 40, leaderEpoch: 0 });
@@ -90,8 +90,8 @@ describe("where reading begins", () => {
     const bench = new Bench();
     bench.core.add("t", 0, { timestampMs: 99 });
     bench.leader(1);
-    const version = bench.drain().lookups[0]?.version ?? -1;
-    bench.core.onOffset("t", 0, version, { offset: -1 }, 0);
+    const lookup = bench.drain().lookups[0]?.lookup ?? -1;
+    bench.core.onOffset("t", 0, lookup, { offset: -1 }, 0);
     expect(bench.drain().lookups).toMatchObject([{ timestamp: -1 }]);
   });
 
@@ -99,10 +99,29 @@ describe("where reading begins", () => {
     const bench = new Bench();
     bench.core.add("t", 0, "end");
     bench.leader(1);
-    const version = bench.drain().lookups[0]?.version ?? -1;
+    const lookup = bench.drain().lookups[0]?.lookup ?? -1;
     bench.core.seek(bench.state(), 7);
-    bench.core.onOffset("t", 0, version, { offset: 40 }, 0);
+    bench.core.onOffset("t", 0, lookup, { offset: 40 }, 0);
     expect(bench.state().position).toBe(7);
+  });
+});
+
+describe("a leader that never answers a lookup", () => {
+  it("makes metadata wanted, and the next leader is asked instead", () => {
+    const bench = new Bench();
+    bench.core.add("t", 0, "end");
+    bench.leader(1);
+    const frozen = bench.drain().lookups[0]?.lookup ?? -1;
+    expect(bench.drain(1_999)).toMatchObject({ metadataWanted: false, wakeAtMs: 2_000 });
+    expect(bench.drain(1).metadataWanted).toBe(true);
+    bench.leader(2, 1);
+    const [again] = bench.drain().lookups;
+    expect(again).toMatchObject({ brokerId: 2, timestamp: -1 });
+    // It thaws: what it says now was true a while ago.
+    bench.core.onOffset("t", 0, frozen, { offset: 40 }, bench.nowMs);
+    expect(bench.state().position).toBeUndefined();
+    bench.core.onOffset("t", 0, again?.lookup ?? -1, { offset: 50 }, bench.nowMs);
+    expect(bench.state().position).toBe(50);
   });
 });
 

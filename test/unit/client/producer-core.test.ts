@@ -101,6 +101,26 @@ function sequence(batch: Batch): number {
   return readBatchHeader(batch.bytes as Uint8Array).baseSequence;
 }
 
+describe("a topic that was deleted and created again with fewer partitions", () => {
+  it("gets records for those that it has, and what waits for the others goes nowhere", () => {
+    const bench = new Bench();
+    bench.leaders(1, 1, 1);
+    const lost = bench.append("lost", 2);
+    bench.leaders(1);
+    const topic = bench.core.topic("t");
+    if (topic === undefined) throw new Error("topic is known");
+    expect(topic.queues).toHaveLength(1);
+    expect([1, 2, 3].map(() => bench.core.roundRobinPartition(topic))).toEqual([0, 0, 0]);
+    expect(bench.core.unkeyedPartition(topic, 10)).toBe(0);
+    bench.append("kept");
+    const { metadataWanted, sends } = bench.drain(10);
+    expect(sends.flatMap(({ batches }) => batches).map(values)).toEqual([["kept"]]);
+    expect(metadataWanted).toBe(true);
+    bench.drain(200_000);
+    expect(lost.error?.code).toBe("DELIVERY_TIMED_OUT");
+  });
+});
+
 describe("when a batch is sealed", () => {
   it("waits for company as long as lingerMs, then goes", () => {
     const bench = new Bench();

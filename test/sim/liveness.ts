@@ -12,6 +12,7 @@
 import type { Cluster, SimBroker } from "./cluster/cluster.ts";
 import { brokerConfig } from "./cluster/cluster-config.ts";
 import { partitionsOf } from "./cluster/run-context.ts";
+import type { FaultPlan } from "./faults/plan.ts";
 import type { Stage } from "./faults/stage.ts";
 
 /** A process may be stopping in order when everything heals, and is cut off after eight seconds. */
@@ -21,6 +22,8 @@ const LEADERLESS_MS = 2_000;
 const LOOK_MS = 100;
 const UNFENCED_MS = 15_000;
 const IN_SYNC_MS = 30_000;
+/** How long a core is left alone with those that are cut off from it. */
+const DISTURBED_MS = 5_000;
 /** What a follower fetches at least, on a disk that takes 0.8 ms to sync. */
 const BYTES_PER_MS = 1_000;
 
@@ -47,12 +50,10 @@ export class Liveness {
     await this.#come("a healed broker starts", START_MS, () =>
       members.every((broker) => stage.isUp(broker)),
     );
-    const { world } = this.#cluster;
-    const sinceMs = world.nowMs;
     await this.#come(
       "L1 the metadata quorum has a leader",
       LEADER_ELECTION_TIMEOUTS * this.#electionTimeoutMs,
-      () => stage.roles.heardMs >= sinceMs && reachable.some(({ id }) => id === stage.roles.leader),
+      () => this.#isLed(reachable),
     );
     const stop = this.#watchLeaders(members);
     await this.#come("a healed broker is unfenced", UNFENCED_MS, () =>
@@ -64,6 +65,20 @@ export class Liveness {
       () => this.#inSync(members),
     );
     stop();
+  }
+
+  /** One of them leads the newest term that any of them knows. */
+  #isLed(brokers: readonly SimBroker[]): boolean {
+    const statuses = brokers.map(({ node }) => this.#cluster.quorumOf(node.name));
+    const newest = Math.max(...statuses.map((status) => status?.term ?? 0));
+    return statuses.some((status) => status?.role === "leader" && status.term === newest);
+  }
+
+  /** L8: the core alone keeps the bounds, and whoever is cut off from it does not disturb it. */
+  async demandCore(core: readonly SimBroker[], { heal }: FaultPlan): Promise<void> {
+    const flapping = heal.mode === "core" && heal.rest === "flapping";
+    await this.demand(core, flapping ? this.#cluster.brokers : core);
+    await this.#undisturbed(core);
   }
 
   /** L2 from now on, until the returned function is called. */
@@ -98,16 +113,14 @@ export class Liveness {
     };
   }
 
-  /**
-   * Plays on for `durationMs` of virtual time while some broker outside `members` disturbs them (L9).
-   */
-  async undisturbed(members: readonly SimBroker[], durationMs: number): Promise<void> {
+  /** L9 for a while. */
+  async #undisturbed(members: readonly SimBroker[]): Promise<void> {
     const cluster = this.#cluster;
     const { world } = cluster;
     const { roles } = this.#stage;
     let { term } = roles;
     let changedMs = Number.NEGATIVE_INFINITY;
-    const endMs = world.nowMs + durationMs;
+    const endMs = world.nowMs + DISTURBED_MS;
     while (world.nowMs < endMs) {
       const changed = await world.runUntil(() => roles.term !== term, endMs - world.nowMs);
       if (!changed) return;

@@ -9,13 +9,17 @@ import { EMPTY_IMAGE, type MetadataImage } from "../../src/metadata/image.ts";
 import type { BrokerConfig } from "../../src/model/broker-config.ts";
 import type { LogIndex, Term } from "../../src/model/ids.ts";
 import type { Ports } from "../../src/ports/ports.ts";
+import { sameNode } from "../../src/raft/messages.ts";
 import type { CommittedEntry, MetadataStateMachine } from "../../src/runtime/metadata-log.ts";
 import { RaftDriver } from "../../src/runtime/raft-driver.ts";
 import { Cluster, type RunningBroker } from "./cluster/cluster.ts";
+import { watchQuorumProbes } from "./cluster/probe-taps.ts";
+import type { ProbeCounts } from "./cluster/probes.ts";
 import { FAULTS } from "./faults/catalogue.ts";
 import { Nemesis } from "./faults/nemesis.ts";
 import { drawPlan, type FaultPlan } from "./faults/plan.ts";
 import { quorumInvariants } from "./invariants/quorum.ts";
+import { Liveness } from "./liveness.ts";
 import { type PlantedBug, withBug } from "./planted-bugs.ts";
 import { type Play, runWorld, type SimulationResult } from "./run-world.ts";
 import { crc32c } from "./world/sim-codecs.ts";
@@ -118,6 +122,7 @@ class QuorumRun implements Play {
   readonly #world: World;
   readonly #cluster: Cluster;
   readonly #nemesis: Nemesis;
+  readonly #probes: ProbeCounts;
   readonly #prng: Prng;
   readonly #committed = new Map<LogIndex, string>();
   #proposed = 0;
@@ -140,6 +145,7 @@ class QuorumRun implements Play {
     });
     const cluster = this.#cluster;
     cluster.watch(quorumInvariants(cluster));
+    this.#probes = watchQuorumProbes(cluster);
     cluster.onLog = ({ node, level, message, fields }) => {
       if (level === "debug" || level === "info") return;
       const line = `${node} ${level}: ${message} ${JSON.stringify(fields)}`;
@@ -161,8 +167,7 @@ class QuorumRun implements Play {
       cluster,
       plan: options.plan ?? plan,
       minIsr: 2,
-      // Whether a wiped voter counts again does not show from outside: one disk may be lost a run.
-      whole: () => false,
+      whole: () => this.#everyVoterCounts,
     });
   }
 
@@ -178,7 +183,7 @@ class QuorumRun implements Play {
     await this.#come("a quorum forms", () => this.#committed.size > 0, 30_000);
     this.#nemesis.start();
     await world.runFor(this.#nemesis.plan.durationMs);
-    this.#nemesis.heal();
+    await this.#heal();
     const before = this.#committed.size;
     await this.#come("proposals are committed again", () => this.#committed.size > before + 5);
     this.#stopping = true;
@@ -190,12 +195,37 @@ class QuorumRun implements Play {
     if (world.failure !== undefined) throw world.failure;
   }
 
+  async #heal(): Promise<void> {
+    const liveness = new Liveness(this.#nemesis.stage);
+    const core = this.#nemesis.healCore();
+    if (core !== undefined) {
+      this.#probes.hit("core-healed-alone");
+      await liveness.demandCore(core, this.#nemesis.plan);
+    }
+    this.#nemesis.heal();
+    await liveness.demand(this.#cluster.brokers);
+  }
+
+  /** Each voter's own view of the voter set has all of them as they are now. */
+  get #everyVoterCounts(): boolean {
+    const { brokers, shape } = this.#cluster;
+    const voters = brokers.slice(0, shape.votersCount);
+    const statuses = voters.map(({ node }) => this.#cluster.quorumOf(node.name));
+    return statuses.every((status) =>
+      statuses.every(
+        (other) =>
+          other !== undefined && status?.voters.some((voter) => sameNode(voter, other.self)),
+      ),
+    );
+  }
+
   tell(): ReturnType<Play["tell"]> {
     return {
       acknowledgedCount: this.#committed.size,
       faultsCount: this.#nemesis.injectedCount,
       plan: this.#nemesis.plan,
       injected: Object.fromEntries(this.#nemesis.injected),
+      probes: this.#probes.counts,
     };
   }
 

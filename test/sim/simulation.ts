@@ -9,6 +9,8 @@ import { drawWorkload, type WorkloadPlan } from "./clients/workload-plan.ts";
 import { Cluster, type StartBroker } from "./cluster/cluster.ts";
 import type { ClusterShape } from "./cluster/cluster-config.ts";
 import { highWatermarkTap } from "./cluster/high-watermark-tap.ts";
+import { watchProbes } from "./cluster/probe-taps.ts";
+import type { ProbeCounts } from "./cluster/probes.ts";
 import { FAULTS } from "./faults/catalogue.ts";
 import { Nemesis } from "./faults/nemesis.ts";
 import { drawPlan, type FaultPlan } from "./faults/plan.ts";
@@ -46,8 +48,6 @@ const TOLD_MESSAGES = new Set([
 const FAULTS_MS = 12_000;
 const FORM_MS = 30_000;
 const HEAL_MS = 90_000;
-/** How long a core is left alone with those that are cut off from it. */
-const DISTURBED_MS = 5_000;
 const TAKEOVER_MS = 15_000;
 const EXPLAINED_BY_DISK = /storage|disk|database|log|replica|segment|directory|write|flush|open/i;
 
@@ -84,6 +84,7 @@ class Run implements Play {
   readonly #drawn: Drawn;
   readonly #cluster: Cluster;
   readonly #nemesis: Nemesis;
+  readonly #probes: ProbeCounts;
   readonly #workload: Workload;
   #unknown: string | undefined;
 
@@ -97,6 +98,7 @@ class Run implements Play {
     this.#cluster = cluster;
     const invariants = allInvariants(cluster);
     cluster.watch([...invariants, highWatermarkTap(invariants)]);
+    this.#probes = watchProbes(cluster);
     this.#watchLogs();
     if (options.verbose === true) this.#tellMessages();
     const prng = world.prng.fork("workload");
@@ -141,10 +143,8 @@ class Run implements Play {
     const liveness = new Liveness(this.#nemesis.stage);
     const core = this.#nemesis.healCore();
     if (core !== undefined) {
-      const { heal } = this.#nemesis.plan;
-      const flapping = heal.mode === "core" && heal.rest === "flapping";
-      await liveness.demand(core, flapping ? this.#cluster.brokers : core);
-      await liveness.undisturbed(core, DISTURBED_MS);
+      this.#probes.hit("core-healed-alone");
+      await liveness.demandCore(core, this.#nemesis.plan);
     }
     this.#nemesis.heal();
     await liveness.demand(this.#cluster.brokers);
@@ -158,6 +158,7 @@ class Run implements Play {
       faultsCount: this.#nemesis.injectedCount,
       plan: this.#nemesis.plan,
       injected: Object.fromEntries(this.#nemesis.injected),
+      probes: this.#probes.counts,
     };
   }
 

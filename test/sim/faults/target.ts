@@ -30,7 +30,6 @@ export class Roles {
   readonly #cluster: Cluster;
   #term = 0;
   #leader = -1;
-  #heardMs = Number.NEGATIVE_INFINITY;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -40,23 +39,12 @@ export class Roles {
       if (sent.type !== "append-request" || sent.term < this.#term) return;
       this.#term = sent.term;
       this.#leader = sent.from.id;
-      this.#heardMs = cluster.world.nowMs;
     });
   }
 
   /** The newest term in which anybody was seen to lead the quorum; 0 before the first. */
   get term(): number {
     return this.#term;
-  }
-
-  /** Who was last seen to lead the newest term; -1 before the first leader. */
-  get leader(): number {
-    return this.#leader;
-  }
-
-  /** When it was last seen to lead, in ms of virtual time. */
-  get heardMs(): number {
-    return this.#heardMs;
   }
 
   /** Undefined: nobody has that role now. */

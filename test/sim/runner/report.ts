@@ -1,5 +1,4 @@
 /** What a campaign prints, as lines. */
-import { PROBES } from "../cluster/probes.ts";
 import type { SimulationResult } from "../run-world.ts";
 import { commandOf, type Job } from "./job.ts";
 import type { Tally } from "./tally.ts";
@@ -63,9 +62,10 @@ export function summaryOf(tally: Tally, commit: string): string[] {
 /** Which rare paths the campaign took, and which it never did. */
 export function probesOf(tally: Tally): string[] {
   if (tally.probes.size === 0) return [];
-  const never = PROBES.filter(({ name }) => (tally.probes.get(name)?.runsCount ?? 0) === 0);
+  const never = [...tally.probes].filter(([, { runsCount }]) => runsCount === 0);
+  const names = never.map(([name]) => name);
   return [
-    `${PROBES.length - never.length} of ${PROBES.length} rare paths taken`,
-    ...(never.length === 0 ? [] : [`never: ${never.map(({ name }) => name).join(", ")}`]),
+    `${tally.probes.size - never.length} of ${tally.probes.size} rare paths taken`,
+    ...(names.length === 0 ? [] : [`never: ${names.join(", ")}`]),
   ];
 }

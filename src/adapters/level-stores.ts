@@ -2,9 +2,10 @@
  * LevelDB behind the key-value port. What LevelDB leaves open is closed here: overlapping writes
  * run on several threads in any order, so each waits for the one before; after a failed write the
  * log may lose later ones without a word, so none is let through; nothing reaches the native side
- * once closing has begun, because using a closed database there ends the process.
+ * once closing has begun, because using a closed database there ends the process; a sync covers
+ * only the newest log of a database, so that older ones with writes not synced are synced here.
  */
-import { access } from "node:fs/promises";
+import { access, open, readdir } from "node:fs/promises";
 import { ClassicLevel } from "classic-level";
 import { type ErrorCode, OttlaError } from "../model/errors.ts";
 import type {
@@ -16,7 +17,7 @@ import type {
   StoreOptions,
   WriteOperation,
 } from "../ports/key-value-store.ts";
-import { makeDurableDirectory, syncDirectory } from "./durable-directory.ts";
+import { isMissing, makeDurableDirectory, syncDirectory } from "./durable-directory.ts";
 
 const WRITE_BUFFER_BYTES = 4 * 1024 * 1024;
 /** Fewer, larger tables: batches come in key order, so that tables are moved, never merged. */
@@ -57,6 +58,33 @@ export const levelStores: KeyValueStores = {
   },
 };
 
+/**
+ * When its memory is full LevelDB begins a new log and closes the old one without syncing it; until
+ * a table of those writes is durable, in the background, the old log is all that holds them, and
+ * syncing the new one does nothing for them. A log that is gone was removed after its table.
+ */
+async function syncOlderLogs(path: string): Promise<void> {
+  const logs = (await readdir(path)).filter((name) => LOG_NAME.test(name)).sort(byNumber);
+  for (const name of logs.slice(0, -1)) {
+    try {
+      const handle = await open(`${path}/${name}`, "r+");
+      try {
+        await handle.datasync();
+      } finally {
+        await handle.close();
+      }
+    } catch (thrown) {
+      if (!isMissing(thrown)) throw thrown;
+    }
+  }
+}
+
+const LOG_NAME = /^\d+\.log$/;
+
+function byNumber(left: string, right: string): number {
+  return Number.parseInt(left, 10) - Number.parseInt(right, 10);
+}
+
 async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
@@ -72,6 +100,8 @@ class LevelStore implements KeyValueStore {
   readonly #running = new Set<Promise<unknown>>();
   #lastWrite: Promise<void> = Promise.resolve();
   #failure: OttlaError | undefined;
+  /** Writes have settled that no sync has covered. */
+  #hasUnsynced = false;
   #closing: Promise<void> | undefined;
 
   constructor(level: Level, path: string) {
@@ -125,6 +155,8 @@ class LevelStore implements KeyValueStore {
       } else {
         await this.#level.batch(operations.map(levelOperation), { sync });
       }
+      if (sync && this.#hasUnsynced) await syncOlderLogs(this.#path);
+      this.#hasUnsynced = !sync;
     } catch (thrown) {
       this.#failure = levelError(thrown, `cannot write ${this.#path}`);
       throw this.#failure;

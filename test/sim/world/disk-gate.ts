@@ -12,7 +12,8 @@ interface Waiting {
 
 export class DiskGate {
   readonly #world: World;
-  #closedUntilMs = 0;
+  /** Whole microseconds: a sum of fractions may lie just behind the event that is to end it. */
+  #closedUntilUs = 0;
   #waiting: Waiting[] = [];
   #letting = false;
 
@@ -21,12 +22,13 @@ export class DiskGate {
   }
 
   get closed(): boolean {
-    return this.#world.nowMs < this.#closedUntilMs;
+    return Math.round(this.#world.nowMs * 1_000) < this.#closedUntilUs;
   }
 
   /** For that long; Infinity: until `open` is called. */
   close(durationMs: number): void {
-    this.#closedUntilMs = Math.max(this.#closedUntilMs, this.#world.nowMs + durationMs);
+    const untilUs = Math.round(this.#world.nowMs * 1_000) + Math.round(durationMs * 1_000);
+    this.#closedUntilUs = Math.max(this.#closedUntilUs, untilUs);
     if (durationMs < Number.POSITIVE_INFINITY) {
       this.#world.schedule(durationMs, "disk goes on", () => {
         if (!this.closed) this.#letNext();
@@ -35,7 +37,7 @@ export class DiskGate {
   }
 
   open(): void {
-    this.#closedUntilMs = 0;
+    this.#closedUntilUs = 0;
     this.#letNext();
   }
 

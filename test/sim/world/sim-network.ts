@@ -229,11 +229,11 @@ export class SimNetwork {
 
   /** To be called after a node was paused: its peers notice if it stays so. */
   nodePaused(node: SimNode): void {
-    const life = node.incarnation;
+    const { incarnation: life, pausesCount } = node;
     for (const connection of this.#connections) {
       if (!connection.touches(node.name)) continue;
       this.world.schedule(this.drawKeepaliveMs(), "keepalive", () => {
-        if (!node.paused || node.incarnation !== life) return;
+        if (!node.paused || node.incarnation !== life || node.pausesCount !== pausesCount) return;
         const frozen = connection.endOf(node.name);
         frozen?.peer?.breakAfter(0, "keepalive timed out");
         // What lies in its sockets comes before their end, unless its own timers come first.

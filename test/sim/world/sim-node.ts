@@ -70,6 +70,8 @@ export class SimNode {
   readonly onEnd: ((incarnation: Incarnation, how: EndOfLife) => void)[] = [];
   readonly #points = new CrashPoints();
   #lives = 0;
+  /** Which pause it is: a keepalive that began in an earlier one must not fail in this. */
+  pausesCount = 0;
   #paused = false;
   /** What is due and cannot run yet. */
   #deferred: SimEvent[] = [];
@@ -160,6 +162,7 @@ export class SimNode {
 
   /** Events of this node wait from now on; its clock goes on (SIGSTOP, or a stalled event loop). */
   pause(): void {
+    if (!this.#paused) this.pausesCount++;
     this.#paused = true;
   }
 

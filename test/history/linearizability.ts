@@ -20,7 +20,8 @@ export interface Operation<State> {
 }
 
 export interface SearchOptions<State> {
-  readonly initial: State;
+  /** The states in which it may have begun. */
+  readonly initial: readonly State[];
   /** Equal states have the same text. */
   readonly textOf: (state: State) => string;
   /** Above so many configurations at once the answer is "unknown". */
@@ -49,7 +50,10 @@ export function search<State>(
   ]);
   events.sort((left, right) => left.at - right.at);
   const open = new Set<number>();
-  let configurations: readonly Configuration<State>[] = [{ state: options.initial, done: [] }];
+  let configurations: readonly Configuration<State>[] = options.initial.map((state) => ({
+    state,
+    done: [],
+  }));
   for (const { operation, completes } of events) {
     if (!completes) {
       open.add(operation);

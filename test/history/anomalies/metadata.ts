@@ -13,10 +13,19 @@ import { type AdminOperation, FAIL, OK } from "../tables.ts";
 interface Topic {
   /** Undefined where the call left it to the cluster. */
   readonly partitions: number | undefined;
-  /** What is set on the topic itself. */
-  readonly configs: Readonly<Record<string, string>>;
+  /** What is set on the topic itself; null for what is certainly not. */
+  readonly configs: Readonly<Record<string, string | null>>;
+  /** Nothing else is set. */
+  readonly isWhole: boolean;
 }
 type TopicState = Topic | "absent";
+
+/** A history may begin with topics that somebody made before. */
+const INITIAL: readonly TopicState[] = [
+  "absent",
+  { partitions: undefined, configs: {}, isWhole: false },
+];
+
 type Apply = (state: TopicState) => TopicState | undefined;
 
 /** Returns the topics whose search was given up. */
@@ -45,7 +54,7 @@ export function checkMetadata(
     });
     const result = search(
       judged.map(({ operation }) => operation),
-      { initial: "absent" as TopicState, textOf, configurationsMax },
+      { initial: INITIAL, textOf, configurationsMax },
     );
     if (result.type === "unknown") givenUp.push(topic);
     if (result.type !== "impossible") continue;
@@ -122,6 +131,7 @@ const EFFECTS: Readonly<Record<string, (args: AdminOperation["args"]) => Apply>>
     const created = {
       partitions: typeof partitions === "number" ? partitions : undefined,
       configs: textsOf(configs),
+      isWhole: true,
     };
     return (state) => (state === "absent" ? created : undefined);
   },
@@ -131,10 +141,7 @@ const EFFECTS: Readonly<Record<string, (args: AdminOperation["args"]) => Apply>>
     return (state) => {
       if (state === "absent") return undefined;
       const configs = { ...state.configs };
-      for (const [name, value] of changes) {
-        if (value === null) delete configs[name];
-        else configs[name] = String(value);
-      }
+      for (const [name, value] of changes) configs[name] = value === null ? null : String(value);
       return { ...state, configs };
     };
   },
@@ -161,7 +168,11 @@ function isDescribedBy(state: TopicState, result: JsonValue, names: ReadonlySet<
   const configs = fieldOf(result, "configs");
   if (configs === undefined) return true;
   const told = textsOf(configs);
-  for (const name of names) if (told[name] !== state.configs[name]) return false;
+  for (const name of names) {
+    const set = state.configs[name];
+    if (set === undefined && !state.isWhole) continue;
+    if ((told[name] ?? null) !== (set ?? null)) return false;
+  }
   return true;
 }
 
@@ -176,8 +187,10 @@ function configNames(calls: readonly AdminOperation[]): ReadonlySet<string> {
 
 function textOf(state: TopicState): string {
   if (state === "absent") return state;
-  const configs = Object.entries(state.configs).sort(([left], [right]) => (left < right ? -1 : 1));
-  return JSON.stringify([state.partitions ?? null, configs]);
+  const configs = Object.entries(state.configs)
+    .filter(([, value]) => value !== null || !state.isWhole)
+    .sort(([left], [right]) => (left < right ? -1 : 1));
+  return JSON.stringify([state.partitions ?? null, state.isWhole, configs]);
 }
 
 function answerOf({ outcome, error, result }: AdminOperation): string {

@@ -74,7 +74,7 @@ function passedOver(check: KeyCheck, step: Step & { readonly from: number }): vo
   for (let position = first; position <= last; position++) {
     const read = order.firstRead[position] as number;
     if (read === -1) continue;
-    const chain = `got offset ${offset} behind ${next - 1}, where another reader got ${order.offsets[position]}`;
+    const chain = `got offset ${offset} where ${next} was next, and another reader got ${order.offsets[position]}`;
     report(check, step, "next-chain", chain, [order.lineOfRead(read)]);
     return;
   }

@@ -3,7 +3,7 @@ import type { Prng } from "../../../src/base/prng.ts";
 import type { AnomalyName } from "../findings.ts";
 import type { HistoryLine, OkOf, PolledRecord, UnwrittenLine } from "../format.ts";
 import { isCommitted } from "../key-order.ts";
-import { FROM_RECORD, HistoryTables, type KeyTable, OK } from "../tables.ts";
+import { FAIL, FROM_RECORD, HistoryTables, type KeyTable, OK } from "../tables.ts";
 
 export type PollLine = OkOf<"poll">;
 
@@ -44,7 +44,7 @@ export class Site {
     const rules = this.tables.admin.some(({ args }) => JSON.stringify(args).includes("retention"));
     if (rules) return [];
     return this.keys.filter(
-      ({ name, deletions }) => name in ends && deletions.every(({ outcome }) => outcome === 2),
+      ({ name, deletions }) => name in ends && deletions.every(({ outcome }) => outcome === FAIL),
     );
   }
 

@@ -1,6 +1,6 @@
 /** Ways in which a log, or who reads it, can go wrong; each breaks a valid history in one place. */
 import type { HistoryLine, InvokeOf } from "../format.ts";
-import { FAIL, FROM_OFFSET, FROM_START } from "../tables.ts";
+import { ACKS_ALL, FAIL, FROM_OFFSET, FROM_START } from "../tables.ts";
 import {
   type Mutator,
   type PollLine,
@@ -44,7 +44,7 @@ const loseWithoutOffset: Mutator = (site) => {
       (each) =>
         site.isOk(each) &&
         each.offset === -1 &&
-        each.key.sent.acks[each.id] === 2 &&
+        each.key.sent.acks[each.id] === ACKS_ALL &&
         site.isRead(each) &&
         each.completedAt < site.final.of,
     ),

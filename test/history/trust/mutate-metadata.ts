@@ -74,11 +74,20 @@ const refuseCreate: Mutator = (site) => {
   return { lines, expected: EXPECTED };
 };
 
+/** Everything about the topic is known: a history may begin with topics made before. */
+function isCreatedBefore(site: Site, { args, invokedAt }: AdminOperation): boolean {
+  return ok(site, "createTopic").some(
+    (each) => each.args["topic"] === args["topic"] && each.completedAt < invokedAt,
+  );
+}
+
 /** A description that differs in one place. */
 function described(name: string, change: (result: JsonObject) => JsonObject): Mutator {
   return (site) => {
     const told = site.pick(
-      ok(site, "describeTopic").filter(({ result }) => JSON.stringify(result).includes(name)),
+      ok(site, "describeTopic")
+        .filter(({ result }) => JSON.stringify(result).includes(name))
+        .filter((each) => isCreatedBefore(site, each)),
     );
     if (told === undefined) return undefined;
     const result = change(told.result as JsonObject);

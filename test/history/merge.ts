@@ -2,7 +2,8 @@
  * Several clients' histories as one: each wrote its own file, on one clock. Lines are merged by
  * time, and numbered anew. Of two lines of the same time in different files nobody knows which was
  * first; an invoke then comes before what is not one, so that no operation seems to begin after
- * another one ended when it may have begun before.
+ * another one ended when it may have begun before, and the end of the final read after everything,
+ * so that it has what was read for it.
  */
 import type { HistoryLine } from "./format.ts";
 
@@ -59,8 +60,12 @@ function first(sources: readonly Source[]): Source | undefined {
 }
 
 function isBefore(left: HistoryLine, right: HistoryLine): boolean {
-  if (left.t !== right.t) return left.t < right.t;
-  return left.type === "invoke" && right.type !== "invoke";
+  return left.t === right.t ? rankOf(left) < rankOf(right) : left.t < right.t;
+}
+
+function rankOf({ type, f }: HistoryLine): number {
+  if (type === "invoke") return f === "final" ? 0 : 1;
+  return f === "final" ? 3 : 2;
 }
 
 function renumbered(line: HistoryLine, i: number, { indexes }: Source): HistoryLine {

@@ -123,6 +123,8 @@ export function committedImmutable(context: RunContext): Invariant {
     },
     onServed({ node, key, fetched }) {
       const shadow = shadowOf(key);
+      // Who serves shows as well: a reader that outlived a leader is not told of as showing one.
+      extend(shadow, context.logs.log(node, key), fetched.highWatermark);
       for (const { header } of fetched.batches) {
         if (lastOffset(header) >= fetched.highWatermark) {
           context.fail(

@@ -96,9 +96,9 @@ class Run implements Play {
     const { startBroker } = options;
     const cluster = new Cluster({ world, shape: drawn.shape, startBroker });
     this.#cluster = cluster;
-    const invariants = allInvariants(cluster);
-    cluster.watch([...invariants, highWatermarkTap(invariants)]);
     this.#probes = watchProbes(cluster);
+    cluster.watch(allInvariants(cluster));
+    cluster.watch([highWatermarkTap(cluster.invariants)]);
     this.#watchLogs();
     if (options.verbose === true) this.#tellMessages();
     const prng = world.prng.fork("workload");

@@ -15,7 +15,7 @@ import { minIsrOf } from "../../../src/metadata/image-configs.ts";
 import { NONE, type Offset, partitionKey } from "../../../src/model/ids.ts";
 import { readBatchHeader } from "../../../src/record/batch.ts";
 import type { Cluster } from "../cluster/cluster.ts";
-import { partitionByKey } from "../cluster/run-context.ts";
+import { type HighWatermarkShown, type Invariant, partitionByKey } from "../cluster/run-context.ts";
 import type { Incarnation } from "../world/sim-node.ts";
 
 export interface Tap {
@@ -26,8 +26,25 @@ export interface Tap {
    * sequence. One map for all brokers of a run: a retry may be answered by another one.
    */
   readonly placed: Map<string, Offset>;
-  /** The highest that this process showed to a consumer, by partition and leader epoch. */
-  readonly shown: Map<string, Offset>;
+  readonly shown: ShownWatermarks;
+}
+
+/** The highest that each process showed to anybody, by partition and leader epoch. */
+export class ShownWatermarks implements Invariant {
+  readonly #highest = new Map<string, Offset>();
+
+  onHighWatermark(shown: HighWatermarkShown): void {
+    const id = idOf(shown);
+    this.#highest.set(id, Math.max(shown.highWatermark, this.#highest.get(id) ?? 0));
+  }
+
+  isNews(shown: HighWatermarkShown): boolean {
+    return shown.highWatermark >= (this.#highest.get(idOf(shown)) ?? 0);
+  }
+}
+
+function idOf({ key, leaderEpoch, life, node }: HighWatermarkShown): string {
+  return `${node} ${life} ${key} ${leaderEpoch}`;
 }
 
 export function tappedBroker(api: BrokerApi, tap: Tap): BrokerApi {
@@ -139,8 +156,8 @@ function epochOf(api: BrokerApi, key: string): number {
 }
 
 /**
- * P5 for one reader. Of several readers one may be told later what was read from the disk earlier,
- * so only what is news for all of them is a high watermark that the leader shows now.
+ * P5 for one reader. Of several, followers among them, one may be told later what was read from the
+ * disk earlier, so only what is news for all of them is a high watermark that the leader shows now.
  */
 function tellWatermark(tap: Tap, started: Started, highWatermark: Offset): void {
   const { cluster, incarnation, shown } = tap;
@@ -151,10 +168,8 @@ function tellWatermark(tap: Tap, started: Started, highWatermark: Offset): void 
     cluster.fail("P5 high watermark never falls", told);
   }
   started.highWatermark = highWatermark;
-  const id = `${key} ${leaderEpoch}`;
-  if (highWatermark < (shown.get(id) ?? 0)) return;
-  shown.set(id, highWatermark);
   const watermark = { node, life: incarnation.life, key, leaderEpoch, highWatermark };
+  if (!shown.isNews(watermark)) return;
   for (const invariant of cluster.invariants) invariant.onHighWatermark?.(watermark);
 }
 

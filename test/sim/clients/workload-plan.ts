@@ -57,7 +57,7 @@ export interface WorkloadPlan {
 }
 
 /** Records a second over all producers, about. */
-const RECORDS_PER_SECOND = [20, 100, 250] as const;
+const RECORDS_PER_SECOND = [15, 60, 150] as const;
 
 export function drawWorkload(prng: Prng, minIsr: number): WorkloadPlan {
   const topicsCount = prng.chance(1, 4) ? 2 : 1;
@@ -77,7 +77,7 @@ export function drawWorkload(prng: Prng, minIsr: number): WorkloadPlan {
     producers: Array.from({ length: producersCount }, (_, index) =>
       drawProducer(prng.fork(`producer ${index}`), index, perSecond / producersCount),
     ),
-    consumers: Array.from({ length: prng.between(1, 3) }, (_, index) => ({
+    consumers: Array.from({ length: prng.pick([1, 1, 2, 3]) }, (_, index) => ({
       habit: index === 0 || prng.chance(1, 3) ? "tail" : "wander",
       pollMs: prng.pick([30, 100, 400]),
       prefetchBytes: prng.pick([16 * 1024, 1024 * 1024]),

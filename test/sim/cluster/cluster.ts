@@ -8,7 +8,7 @@ import type { BrokerConfig } from "../../../src/model/broker-config.ts";
 import type { Ports } from "../../../src/ports/ports.ts";
 import type { MetadataLogStatus } from "../../../src/runtime/metadata-log.ts";
 import { openSimDoor, type SimDoor } from "../clients/sim-door.ts";
-import { tappedBroker } from "../clients/tapped-broker.ts";
+import { ShownWatermarks, tappedBroker } from "../clients/tapped-broker.ts";
 import type { SimDisk } from "../world/sim-disk.ts";
 import { SimNetwork } from "../world/sim-network.ts";
 import { type Incarnation, type LogLine, SimNode } from "../world/sim-node.ts";
@@ -63,6 +63,8 @@ export class Cluster implements RunContext {
   readonly brokers: readonly SimBroker[];
   readonly shape: ClusterShape;
   readonly invariants: Invariant[] = [];
+  /** To be among those that watch, so that consumers' high watermarks are compared with followers'. */
+  readonly shown = new ShownWatermarks();
   /** Lines at level `error` that no fault explains end the run. */
   onLog: (line: LogLine) => void = () => {};
   readonly #startBroker: StartBroker;
@@ -329,7 +331,7 @@ export class Cluster implements RunContext {
     incarnation: Incarnation,
     ports: Ports,
   ): void {
-    const tap = { cluster: this, incarnation, placed: this.#placed, shown: new Map() };
+    const tap = { cluster: this, incarnation, placed: this.#placed, shown: this.shown };
     const config = brokerConfig(broker.id, this.shape);
     openSimDoor({ broker: tappedBroker(api, tap), ports, config }).then(
       (door) => {

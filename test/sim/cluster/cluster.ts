@@ -63,8 +63,7 @@ export class Cluster implements RunContext {
   readonly brokers: readonly SimBroker[];
   readonly shape: ClusterShape;
   readonly invariants: Invariant[] = [];
-  /** To be among those that watch, so that consumers' high watermarks are compared with followers'. */
-  readonly shown = new ShownWatermarks();
+  readonly #shown = new ShownWatermarks();
   /** Lines at level `error` that no fault explains end the run. */
   onLog: (line: LogLine) => void = () => {};
   readonly #startBroker: StartBroker;
@@ -84,6 +83,7 @@ export class Cluster implements RunContext {
     this.#observation = new Observation(this, (text) => world.note(text));
     this.brokers = Array.from({ length: shape.brokersCount }, (_, index) => this.#make(index + 1));
     world.observers.push(() => this.#observe());
+    this.watch([this.#shown]);
   }
 
   /** Adds what is to be checked; before the cluster starts. */
@@ -331,7 +331,7 @@ export class Cluster implements RunContext {
     incarnation: Incarnation,
     ports: Ports,
   ): void {
-    const tap = { cluster: this, incarnation, placed: this.#placed, shown: this.shown };
+    const tap = { cluster: this, incarnation, placed: this.#placed, shown: this.#shown };
     const config = brokerConfig(broker.id, this.shape);
     openSimDoor({ broker: tappedBroker(api, tap), ports, config }).then(
       (door) => {

@@ -20,6 +20,8 @@ export interface ObservedBatch {
   readonly baseSequence: number;
   readonly recordsCount: number;
   readonly bytes: Uint8Array;
+  /** Path of the store that it lies in. */
+  readonly store: string;
 }
 
 /** By its process, entry by entry or with a whole segment's directory; or by a loss of power. */
@@ -91,7 +93,7 @@ export class ObservedLogs {
       if (log === undefined) return;
       const alive = node.incarnation !== undefined;
       this.#remove(log, keyOffset(key) + 1, keyOffset(key) + 1, alive ? "truncated" : "lost");
-      if (after !== undefined) this.#insert(log, after, !alive);
+      if (after !== undefined) this.#insert(log, path, after, !alive);
     };
     node.disk.onStoreGone = (path) => {
       const log = this.#logOfPath(node.name, path);
@@ -136,7 +138,7 @@ export class ObservedLogs {
     return bases.length === 0 ? Number.MAX_SAFE_INTEGER : Math.min(...bases);
   }
 
-  #insert(log: ObservedLog, bytes: Uint8Array, restored: boolean): void {
+  #insert(log: ObservedLog, store: string, bytes: Uint8Array, restored: boolean): void {
     const header = readBatchHeader(bytes);
     const batch: ObservedBatch = {
       baseOffset: header.baseOffset,
@@ -148,6 +150,7 @@ export class ObservedLogs {
       baseSequence: header.baseSequence,
       recordsCount: header.recordsCount,
       bytes,
+      store,
     };
     const index = log.indexOf(batch.baseOffset);
     log.batches.splice(index, 0, batch);

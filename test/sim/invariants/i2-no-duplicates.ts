@@ -1,7 +1,7 @@
 /**
  * I1 and I2 of the idempotent producer: in each log the sequences of one producer epoch follow one
  * another without gap, begin at 0, and none occurs twice, whatever was retried, across failover and
- * restart. Source: KIP-98, KIP-360.
+ * restart; I4: along a log the epochs of one producer id never fall. Source: KIP-98, KIP-360.
  */
 import type { ObservedBatch, ObservedLog } from "../cluster/observed-logs.ts";
 import { describeBatch, type Invariant, type RunContext } from "../cluster/run-context.ts";
@@ -11,11 +11,30 @@ const SEQUENCES = 0x8000_0000;
 export function noDuplicates(context: RunContext): Invariant {
   /** Per log and producer epoch its batches, in offset order. */
   const written = new Map<string, ObservedBatch[]>();
+  const epochs = new Map<string, number>();
   const idOf = (log: ObservedLog, batch: ObservedBatch): string =>
     `${log.node} ${log.key} producer ${batch.producerId}/${batch.producerEpoch}`;
+  /** Of one producer id, the epochs along a log never fall. */
+  function checkEpoch(log: ObservedLog, batch: ObservedBatch, index: number): void {
+    const id = `${log.node} ${log.key} ${batch.producerId}`;
+    const known = epochs.get(id) ?? 0;
+    // Cut off and written again: what stands before it is looked at itself.
+    const before =
+      batch.producerEpoch < known
+        ? log.batches.slice(0, index).findLast((other) => other.producerId === batch.producerId)
+        : undefined;
+    epochs.set(id, Math.max(known, batch.producerEpoch));
+    if (before === undefined || before.producerEpoch <= batch.producerEpoch) return;
+    context.fail(
+      "I4 a fenced producer writes nothing",
+      `${log.node} wrote ${log.key}${describeBatch(batch)} of producer ${batch.producerId}/${batch.producerEpoch} after epoch ${before.producerEpoch}`,
+    );
+  }
+
   return {
-    onWritten(log, batch, _index, restored) {
+    onWritten(log, batch, index, restored) {
       if (batch.producerId < 0) return;
+      if (!restored) checkEpoch(log, batch, index);
       const id = idOf(log, batch);
       const batches = written.get(id) ?? [];
       written.set(id, batches);

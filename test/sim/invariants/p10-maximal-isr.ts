@@ -1,0 +1,76 @@
+/**
+ * P10, the maximal ISR: a leader counts every member of the ISR that it proposed until it knows
+ * what became of the proposal, because it may be in force already: a high watermark that it shows
+ * lies on the disks of those members too. That it counts every member of the ISR in force is P9's.
+ * Sources: KIP-497; Vanlightly's TLA+ model (the maximal ISR).
+ */
+import type { AlterPartition } from "../../../src/metadata/commands.ts";
+import { partitionKey } from "../../../src/model/ids.ts";
+import { type Invariant, partitionByKey, type RunContext } from "../cluster/run-context.ts";
+
+interface Open {
+  readonly node: string;
+  readonly leaderEpoch: number;
+  readonly partitionEpoch: number;
+  readonly members: readonly number[];
+}
+
+export function maximalIsr(context: RunContext): Invariant {
+  const open = new Map<string, Open[]>();
+  const close = (key: string, keep: (proposal: Open) => boolean): void => {
+    const left = (open.get(key) ?? []).filter(keep);
+    if (left.length === 0) open.delete(key);
+    else open.set(key, left);
+  };
+  return {
+    onControllerRequest({ from, name, body }) {
+      if (name !== "alter-partition") return;
+      for (const item of (body as AlterPartition).partitions) {
+        const key = partitionKey(item.topicId, item.partition);
+        const { leaderEpoch, partitionEpoch } = item;
+        const members = item.newIsr.map(({ brokerId }) => brokerId);
+        const proposal = { node: from.node, leaderEpoch, partitionEpoch, members };
+        open.set(key, [...(open.get(key) ?? []), proposal]);
+      }
+    },
+    onControllerReply({ request, body, error }) {
+      if (request.name !== "alter-partition" || error !== null) return;
+      const { partitions } = body as {
+        readonly partitions: readonly { readonly error: unknown }[];
+      };
+      const items = (request.body as AlterPartition).partitions;
+      for (const [at, { error: refused }] of partitions.entries()) {
+        const item = items[at];
+        if (refused === null || item === undefined) continue;
+        const key = partitionKey(item.topicId, item.partition);
+        close(key, ({ partitionEpoch }) => partitionEpoch !== item.partitionEpoch);
+      }
+    },
+    onImage({ node, after }) {
+      for (const key of [...open.keys()]) {
+        const state = partitionByKey(after, key);
+        close(
+          key,
+          (proposal) =>
+            proposal.node !== node ||
+            (state !== undefined && state.partitionEpoch <= proposal.partitionEpoch),
+        );
+      }
+    },
+    onHighWatermark({ node, key, leaderEpoch, highWatermark }) {
+      for (const proposal of open.get(key) ?? []) {
+        if (proposal.node !== node || proposal.leaderEpoch !== leaderEpoch) continue;
+        for (const id of proposal.members) {
+          const holder = context.nodeOf(id);
+          const held = context.logs.log(holder, key)?.endOffset ?? 0;
+          const started = context.states.head(holder, key)?.logStartOffset ?? 0;
+          if (context.wasWiped(holder) || Math.max(held, started) >= highWatermark) continue;
+          context.fail(
+            "P10 the high watermark waits for the maximal ISR",
+            `${node} shows ${highWatermark} of ${key} while ISR ${proposal.members.join(",")} is proposed, broker ${id} has ${held}`,
+          );
+        }
+      }
+    },
+  };
+}

@@ -7,7 +7,7 @@ import type { Prng } from "../../src/base/prng.ts";
 import { Workload } from "./clients/workload.ts";
 import { drawWorkload, type WorkloadPlan } from "./clients/workload-plan.ts";
 import { Cluster, type StartBroker } from "./cluster/cluster.ts";
-import type { ClusterShape } from "./cluster/cluster-config.ts";
+import { type ClusterShape, drawProperties } from "./cluster/cluster-config.ts";
 import { highWatermarkTap } from "./cluster/high-watermark-tap.ts";
 import { watchProbes } from "./cluster/probe-taps.ts";
 import type { ProbeCounts } from "./cluster/probes.ts";
@@ -61,17 +61,27 @@ function draw(prng: Prng): Drawn {
   const brokersCount = prng.chance(1, 8) ? 5 : 3;
   const minIsr = prng.chance(1, 6) ? 1 : 2;
   const workload = drawWorkload(prng.fork("workload"), minIsr);
+  const extreme = prng.fork("properties");
   return {
     shape: {
       brokersCount,
       votersCount: 3,
       properties: new Map(),
+      ...(extreme.chance(1, 3) ? { propertiesOf: drawnOf(brokersCount, extreme) } : {}),
       snapshotBytes: prng.pick([600, 3_000, 20 * 1024 * 1024]),
       ...(workload.admin?.deletes === true ? { retentionCheckMs: 1_000 } : {}),
     },
     minIsr,
     workload,
   };
+}
+
+function drawnOf(
+  brokersCount: number,
+  prng: Prng,
+): ReadonlyMap<number, ReadonlyMap<string, string>> {
+  const ids = Array.from({ length: brokersCount }, (_, index) => index + 1);
+  return new Map(ids.map((id) => [id, drawProperties(prng)]));
 }
 
 export function runSimulation(options: SimulationOptions): Promise<SimulationResult> {

@@ -53,5 +53,7 @@ process.on("message", (request: WorkerRequest) => {
     },
   );
 });
+// With a reader that goes away goes the parent.
+process.stdout.on("error", () => process.exit(0));
 // The parent is gone: nobody wants the rest.
 process.on("disconnect", () => process.exit(0));

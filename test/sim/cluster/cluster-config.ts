@@ -1,5 +1,7 @@
 /** Configuration of the simulated brokers: the defaults, with what a seed draws otherwise. */
+import type { Prng } from "../../../src/base/prng.ts";
 import type { BrokerConfig, Listener } from "../../../src/model/broker-config.ts";
+import { parseBrokerConfig } from "../../../src/model/parse-broker-config.ts";
 
 const INTERNAL_PORT = 9_392;
 const GRPC_PORT = 9_192;
@@ -11,6 +13,8 @@ export interface ClusterShape {
   readonly properties: ReadonlyMap<string, string>;
   /** Bytes of metadata records between two snapshots: small ones exercise snapshots. */
   readonly snapshotBytes: number;
+  /** What single brokers have otherwise than all, by id and Kafka's key: see `drawProperties`. */
+  readonly propertiesOf?: ReadonlyMap<number, ReadonlyMap<string, string>>;
   /** How often brokers look for what retention may remove. Default 300,000. */
   readonly retentionCheckMs?: number;
 }
@@ -27,8 +31,71 @@ export function bootstrapServers(shape: ClusterShape): readonly string[] {
   );
 }
 
+/**
+ * Extremes, as FoundationDB's Buggify draws its knobs: each key of a broker is left alone three times
+ * in four. Only what every value of is allowed by the promise: a broker that is dropped from the ISR
+ * at once, or that takes a snapshot after each record, is slow and not wrong.
+ */
+const EXTREMES: ReadonlyMap<string, readonly number[]> = new Map([
+  ["replica.lag.time.max.ms", [600, 2_000, 60_000]],
+  ["fetch.max.bytes", [1_024, 5_000, 57_671_680]],
+  ["metadata.log.max.record.bytes.between.snapshots", [1, 600, 3_000, 20 * 1024 * 1024]],
+  ["log.retention.check.interval.ms", [50, 1_000]],
+  ["leader.imbalance.check.interval.seconds", [1, 300]],
+  ["controlled.shutdown.max.ms", [0, 100, 30_000]],
+  ["broker.heartbeat.interval.ms", [20, 500]],
+  ["controller.quorum.election.timeout.ms", [500, 2_000]],
+  ["request.timeout.ms", [3_000, 30_000]],
+]);
+
+export function drawProperties(prng: Prng): ReadonlyMap<string, string> {
+  const properties = new Map<string, string>();
+  for (const [key, values] of EXTREMES) {
+    const value = prng.pick(values);
+    if (prng.chance(1, 4)) properties.set(key, String(value));
+  }
+  return properties;
+}
+
+/** Parsed as a real broker's are; fields of keys that are not given stay out. */
+function given(id: number, properties: ReadonlyMap<string, string>): Partial<BrokerConfig> {
+  const parsed = parseBrokerConfig(
+    new Map([
+      ["node.id", String(id)],
+      ["log.dirs", LOG_DIR],
+      ["listeners", `INTERNAL://${brokerName(id)}:${INTERNAL_PORT}`],
+      ["controller.quorum.voters", `${id}@${brokerName(id)}:${INTERNAL_PORT}`],
+      ...properties,
+    ]),
+  );
+  const fields = new Map<string, Partial<BrokerConfig>>([
+    ["replica.lag.time.max.ms", { replicaLagTimeMaxMs: parsed.replicaLagTimeMaxMs }],
+    ["fetch.max.bytes", { fetchMaxBytes: parsed.fetchMaxBytes }],
+    [
+      "metadata.log.max.record.bytes.between.snapshots",
+      {
+        metadataMaxRecordBytesBetweenSnapshots: parsed.metadataMaxRecordBytesBetweenSnapshots,
+      },
+    ],
+    [
+      "log.retention.check.interval.ms",
+      { retentionCheckIntervalMs: parsed.retentionCheckIntervalMs },
+    ],
+    [
+      "leader.imbalance.check.interval.seconds",
+      { leaderImbalanceCheckIntervalMs: parsed.leaderImbalanceCheckIntervalMs },
+    ],
+    ["controlled.shutdown.max.ms", { controlledShutdownMaxMs: parsed.controlledShutdownMaxMs }],
+    ["broker.heartbeat.interval.ms", { heartbeatIntervalMs: parsed.heartbeatIntervalMs }],
+    ["controller.quorum.election.timeout.ms", { electionTimeoutMs: parsed.electionTimeoutMs }],
+    ["request.timeout.ms", { requestTimeoutMs: parsed.requestTimeoutMs }],
+  ]);
+  return Object.assign({}, ...[...properties.keys()].map((key) => fields.get(key) ?? {}));
+}
+
 export function brokerConfig(id: number, shape: ClusterShape): BrokerConfig {
   const internal: Listener = { name: "INTERNAL", host: brokerName(id), port: INTERNAL_PORT };
+  const own = shape.propertiesOf?.get(id) ?? new Map<string, string>();
   const grpc: Listener = { name: "GRPC", host: brokerName(id), port: GRPC_PORT };
   const voters = Array.from({ length: shape.votersCount }, (_, index) => ({
     id: index + 1,
@@ -58,6 +125,7 @@ export function brokerConfig(id: number, shape: ClusterShape): BrokerConfig {
     requestTimeoutMs: 30_000,
     fetchMaxBytes: 1024 * 1024,
     metadataMaxRecordBytesBetweenSnapshots: shape.snapshotBytes,
-    properties: shape.properties,
+    properties: new Map([...shape.properties, ...own]),
+    ...(own.size === 0 ? {} : given(id, own)),
   };
 }

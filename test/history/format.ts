@@ -48,7 +48,8 @@
  * - `resets`: before its records of this poll the client found its position out of range and went
  *   on from the log's start, which is the offset given.
  * - `ahead: true` when records may have been fetched before the poll was invoked; rules that need
- *   to know when a broker served them leave the poll out.
+ *   to know when a broker served them then take it that it was after the `assign` that placed the
+ *   reader (a seek drops what was fetched).
  * - `deleteRecords` with `before: -1` deletes up to the high watermark.
  * - `final` is the final read, at rest and after healing: its `ok` says that processes assigned
  *   after its invoke have read every key of `keys` from its beginning up to the end offset given

@@ -86,7 +86,7 @@ export class Deliveries {
   /** The offset that the reader expected first, and why. */
   readonly next: number[] = [];
   readonly from: number[] = [];
-  /** The line that assigned the key to the reader; -1 if none did. */
+  /** The line of the assign that placed the reader where it began; -1 if nobody knows. */
   readonly assignedAt: number[] = [];
   /** The log start that it was sent to before the first record, -1 without. */
   readonly reset: number[] = [];
@@ -165,14 +165,20 @@ export interface OutcomeCounts {
   info: number;
 }
 
+interface Position {
+  offset: number;
+  from: number;
+  /** As `Deliveries.assignedAt`. */
+  readonly assignedAt: number;
+}
+
 interface Process {
   readonly name: string;
   readonly id: number;
   crashedAt: number;
   /** The line of the open poll or assign, -1. A consumer does one at a time. */
   readingSince: number;
-  assignedAt: number;
-  readonly next: Map<KeyTable, { offset: number; from: number }>;
+  readonly next: Map<KeyTable, Position>;
 }
 
 type OpenOperation = {
@@ -257,7 +263,7 @@ export class HistoryTables {
     let process = this.#processes.get(name);
     if (process === undefined) {
       const id = this.processNames.push(name) - 1;
-      process = { name, id, crashedAt: -1, readingSince: -1, assignedAt: -1, next: new Map() };
+      process = { name, id, crashedAt: -1, readingSince: -1, next: new Map() };
       this.#processes.set(name, process);
     }
     return process;
@@ -359,7 +365,6 @@ export class HistoryTables {
         break;
       case "assign":
         process.readingSince = -1;
-        process.assignedAt = invoke.i;
         this.#assigned(process, invoke as InvokeOf<"assign">);
         break;
       case "poll":
@@ -450,14 +455,14 @@ export class HistoryTables {
     if (invoke.acks === "all") key.learn(offset, i);
   }
 
-  #assigned({ next }: Process, { keys, seek }: InvokeOf<"assign">): void {
+  #assigned({ next }: Process, { i: assignedAt, keys, seek }: InvokeOf<"assign">): void {
     const before = new Map(next);
     next.clear();
     for (const name of keys) {
       const key = this.key(name);
       const offset = typeof seek === "object" ? seek[name] : undefined;
-      if (offset !== undefined) next.set(key, { offset, from: FROM_OFFSET });
-      else if (seek === "beginning") next.set(key, { offset: 0, from: FROM_START });
+      if (offset !== undefined) next.set(key, { offset, from: FROM_OFFSET, assignedAt });
+      else if (seek === "beginning") next.set(key, { offset: 0, from: FROM_START, assignedAt });
       else if (seek !== "end") {
         const kept = before.get(key);
         if (kept !== undefined) next.set(key, kept);
@@ -485,7 +490,7 @@ export class HistoryTables {
     deliveries.ahead.push(invoke.ahead === true);
     deliveries.next.push(next?.offset ?? -1);
     deliveries.from.push(next?.from ?? ANYWHERE);
-    deliveries.assignedAt.push(process.assignedAt);
+    deliveries.assignedAt.push(next?.assignedAt ?? -1);
     deliveries.reset.push(reset);
     deliveries.start.push(readOffsets.length);
     for (const [offset, value] of records) {
@@ -498,7 +503,7 @@ export class HistoryTables {
     deliveries.end.push(readOffsets.length);
     this.readsCount += records.length;
     if (next === undefined) {
-      next = { offset: 0, from: ANYWHERE };
+      next = { offset: 0, from: ANYWHERE, assignedAt: -1 };
       process.next.set(key, next);
     }
     const last = records.at(-1);

@@ -76,8 +76,10 @@ function checkDeliveries(check: KeyCheck): void {
     const invokedAt = deliveries.invokedAt[delivery] as number;
     const reset = deliveries.reset[delivery] as number;
     if (reset >= 0) startsAt(check, reset, [completedAt]);
-    if (deliveries.ahead[delivery] === true) continue;
-    const promised = removals.promisedBefore(invokedAt);
+    // What was fetched ahead was fetched after the reader was placed there, at any rate.
+    const ahead = deliveries.ahead[delivery] === true;
+    const since = ahead ? (deliveries.assignedAt[delivery] as number) : invokedAt;
+    const promised = removals.promisedBefore(since);
     if (promised === 0) continue;
     const end = deliveries.end[delivery] as number;
     for (let read = deliveries.start[delivery] as number; read < end; read++) {
@@ -86,7 +88,7 @@ function checkDeliveries(check: KeyCheck): void {
       findings.add("below-log-start", () => ({
         key: key.name,
         text: `${processNames[deliveries.process[delivery] as number]} got offset ${offset} after records below ${promised} were deleted`,
-        lines: [removals.lineOfPromise(invokedAt), invokedAt, completedAt],
+        lines: [removals.lineOfPromise(since), since, completedAt],
       }));
     }
   }

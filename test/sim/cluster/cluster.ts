@@ -201,6 +201,10 @@ export class Cluster implements RunContext {
     return this.#at(node)?.running?.quorum?.();
   }
 
+  get electionTimeoutMs(): number {
+    return brokerConfig(1, this.shape).electionTimeoutMs;
+  }
+
   get nodes(): readonly string[] {
     return this.brokers.map(({ node }) => node.name);
   }

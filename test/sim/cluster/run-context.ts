@@ -224,6 +224,8 @@ export interface RunContext {
   imageOf(node: string): MetadataImage | undefined;
   /** How the node sees the metadata quorum at this moment; undefined as above. */
   quorumOf(node: string): MetadataLogStatus | undefined;
+  /** As every broker is configured. */
+  readonly electionTimeoutMs: number;
   /** Names of all machines. */
   readonly nodes: readonly string[];
   /** Name of the machine on which a broker runs. */
@@ -272,4 +274,14 @@ export function* partitionsOf(
 export function describeBatch(batch: ObservedBatch): string {
   const { baseOffset, endOffset, leaderEpoch, crc } = batch;
   return `[${baseOffset},${endOffset}) epoch ${leaderEpoch} crc ${crc.toString(16)}`;
+}
+
+/** Where the replica's log begins as it says itself: what lies below was deleted, and may be gone. */
+export function logStart(context: RunContext, node: string, key: string): Offset {
+  return context.states.head(node, key)?.logStartOffset ?? 0;
+}
+
+/** One past the last offset on the replica's disk; its log's start when everything was deleted. */
+export function logEnd(context: RunContext, node: string, key: string): Offset {
+  return Math.max(context.logs.log(node, key)?.endOffset ?? 0, logStart(context, node, key));
 }

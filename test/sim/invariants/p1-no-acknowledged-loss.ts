@@ -2,12 +2,13 @@
  * P1, no acknowledged loss: a record acknowledged with acks=all lies at its offset, with the same
  * bytes, on the disks of `min.insync.replicas` replicas as the acknowledgement leaves, and in the
  * log of every later leader. P12 with it: no replica ever truncates an acknowledged batch, short
- * of losing its whole directory. Sources: KIP-101, KIP-279, KIP-966; Ottla's own promise 1.
+ * of losing its whole directory. Whatever lies below a log's start was deleted by request or by
+ * retention, which P19 and the history's checker judge. Sources: KIP-101, KIP-279, KIP-966; Ottla's own promise 1.
  */
 import type { Offset } from "../../../src/model/ids.ts";
 import type { ObservedLog } from "../cluster/observed-logs.ts";
 import type { Acknowledged, Invariant, RunContext } from "../cluster/run-context.ts";
-import { partitionsOf, topicOfKey } from "../cluster/run-context.ts";
+import { logStart, partitionsOf, topicOfKey } from "../cluster/run-context.ts";
 
 interface Held extends Acknowledged {
   /** Of the batch that was acknowledged. */
@@ -21,6 +22,7 @@ export function noAcknowledgedLoss(context: RunContext): Invariant {
 
   /** A retry to a later leader has the same CRC at the same offset, in another epoch. */
   function holds(log: ObservedLog | undefined, { baseOffset, crc, leaderEpoch }: Held): boolean {
+    if (log !== undefined && baseOffset < logStart(context, log.node, log.key)) return true;
     const batch = log?.at(baseOffset);
     return batch?.crc === crc && batch.leaderEpoch === leaderEpoch;
   }

@@ -12,6 +12,8 @@ import {
   describeBatch,
   type HighWatermarkShown,
   type Invariant,
+  logEnd,
+  logStart,
   partitionByKey,
   partitionsOf,
   type RunContext,
@@ -43,6 +45,8 @@ export function committedImmutable(context: RunContext): Invariant {
     for (let index = log.indexOf(shadow.end); index < log.batches.length; index++) {
       const batch = log.batches[index] as ObservedBatch;
       if (batch.endOffset > highWatermark) break;
+      // What lay between was deleted before anybody was shown that it was committed.
+      if (logStart(context, log.node, log.key) > shadow.end) shadow.end = batch.baseOffset;
       if (batch.baseOffset !== shadow.end) {
         context.fail(
           "P2 committed is immutable",
@@ -57,8 +61,10 @@ export function committedImmutable(context: RunContext): Invariant {
   }
 
   function checkPrefix(shadow: Shadow, log: ObservedLog | undefined, upTo: Offset): void {
+    const start = log === undefined ? 0 : logStart(context, log.node, log.key);
     for (const committed of shadow.batches) {
       if (committed.endOffset > upTo) break;
+      if (committed.baseOffset < start) continue;
       const found = log?.at(committed.baseOffset);
       if (found?.crc === committed.crc && found.leaderEpoch === committed.leaderEpoch) continue;
       context.fail(
@@ -74,12 +80,12 @@ export function committedImmutable(context: RunContext): Invariant {
     if (partition === undefined || partition.leaderEpoch !== shown.leaderEpoch) return;
     for (const id of [...partition.isr, ...partition.elr]) {
       const node = context.nodeOf(id);
-      const log = context.logs.log(node, shown.key);
       if (context.wasWiped(node)) continue;
-      if ((log?.endOffset ?? 0) >= shown.highWatermark) continue;
+      const end = logEnd(context, node, shown.key);
+      if (end >= shown.highWatermark) continue;
       context.fail(
         "P9 the ISR holds what is committed",
-        `${shown.node} shows high watermark ${shown.highWatermark} of ${shown.key}, broker ${id} of ISR ${partition.isr.join(",")} and ELR ${partition.elr.join(",")} has ${log?.endOffset ?? 0}`,
+        `${shown.node} shows high watermark ${shown.highWatermark} of ${shown.key}, broker ${id} of ISR ${partition.isr.join(",")} and ELR ${partition.elr.join(",")} has ${end}`,
       );
     }
   }
@@ -88,10 +94,11 @@ export function committedImmutable(context: RunContext): Invariant {
     onHighWatermark(shown) {
       const { node, life, key, leaderEpoch, highWatermark } = shown;
       const log = context.logs.log(node, key);
-      if ((log?.endOffset ?? 0) < highWatermark) {
+      const end = logEnd(context, node, key);
+      if (end < highWatermark) {
         context.fail(
           "P4 high watermark within the log",
-          `${node} shows ${highWatermark} of ${key}, on its disk are ${log?.endOffset ?? 0}`,
+          `${node} shows ${highWatermark} of ${key}, on its disk are ${end}`,
         );
         return;
       }
@@ -113,11 +120,11 @@ export function committedImmutable(context: RunContext): Invariant {
       if (shadow === undefined) return;
       for (const id of [...after.isr, ...after.elr]) {
         const node = context.nodeOf(id);
-        const log = context.logs.log(node, key);
-        if (context.wasWiped(node) || (log?.endOffset ?? 0) >= shadow.end) continue;
+        const end = logEnd(context, node, key);
+        if (context.wasWiped(node) || end >= shadow.end) continue;
         context.fail(
           "P9 the ISR holds what is committed",
-          `broker ${id} is in ISR ${after.isr.join(",")} or ELR ${after.elr.join(",")} of ${key} with ${log?.endOffset ?? 0} of ${shadow.end} committed`,
+          `broker ${id} is in ISR ${after.isr.join(",")} or ELR ${after.elr.join(",")} of ${key} with ${end} of ${shadow.end} committed`,
         );
       }
     },

@@ -12,8 +12,8 @@ import type { Invariant, RunContext } from "../cluster/run-context.ts";
 const TICK_MS = 50;
 /** The driver takes a gap like this for a stall. */
 const STALL_MS = 250;
-/** Election timeout of the simulated brokers, and what ticks and heartbeats round it up by. */
-const LIMIT_MS = 1_000 + 500;
+/** What ticks and heartbeats add to an election timeout. */
+const ROUNDING_MS = 500;
 
 interface Leading {
   readonly term: number;
@@ -27,6 +27,7 @@ interface Leading {
 
 export function checkQuorum(context: RunContext): Invariant {
   const leading = new Map<string, Leading>();
+  const limitMs = context.electionTimeoutMs + ROUNDING_MS;
 
   function live(leader: Leading): void {
     const gapMs = context.world.nowMs - leader.atMs;
@@ -50,12 +51,12 @@ export function checkQuorum(context: RunContext): Invariant {
       for (const { id } of status.voters) {
         const heardMs = leader.heardMs.get(context.nodeOf(id)) ?? 0;
         const isSelf = id === status.self.id;
-        if (isSelf || leader.livedMs - heardMs <= LIMIT_MS) active++;
+        if (isSelf || leader.livedMs - heardMs <= limitMs) active++;
       }
       if (active >= majorityCount(status.voters.length)) return;
       context.fail(
         "R15 a leader without a majority resigns",
-        `${node} leads term ${term} and has heard ${active} of ${status.voters.length} voters in ${LIMIT_MS} ms of its own time`,
+        `${node} leads term ${term} and has heard ${active} of ${status.voters.length} voters in ${limitMs} ms of its own time`,
       );
     },
     onRaftDelivered({ node, life, message }) {

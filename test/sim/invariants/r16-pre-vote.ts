@@ -7,8 +7,8 @@ import type { HardState } from "../../../src/raft/state.ts";
 import type { Invariant, RunContext } from "../cluster/run-context.ts";
 
 const STATEMENT = "R16 pre-votes are harmless";
-/** Well below the lease of the simulated brokers, which is 800 ms of ticks. */
-const JUST_HEARD_MS = 400;
+/** Of an election timeout: well below the lease, which is that less a heartbeat. */
+const JUST_HEARD = 0.4;
 
 interface Asked {
   readonly node: string;
@@ -18,6 +18,7 @@ interface Asked {
 }
 
 export function preVoteHarmless(context: RunContext): Invariant {
+  const justHeardMs = JUST_HEARD * context.electionTimeoutMs;
   /** Of the event that runs. */
   let asked: Asked | undefined;
   /** By machine, the machine of the leader that it heard, and when. */
@@ -28,7 +29,7 @@ export function preVoteHarmless(context: RunContext): Invariant {
   function isShielded(node: string): boolean {
     if (context.quorumOf(node)?.role === "leader") return true;
     const last = heard.get(node);
-    return last !== undefined && context.world.nowMs - last.atMs < JUST_HEARD_MS;
+    return last !== undefined && context.world.nowMs - last.atMs < justHeardMs;
   }
 
   return {

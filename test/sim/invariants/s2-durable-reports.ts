@@ -55,6 +55,8 @@ export function durableReports(context: RunContext): Invariant {
     },
     onProgress({ follower, key }, { durableEnd }) {
       const { node } = follower;
+      // Who is no broker may say what it likes: that it counts for nothing is for P4 to see.
+      if (context.lifeOf(node) === undefined) return;
       if (durableEnd <= startOf(node, key) || !isJudged(key)) return;
       const log = context.logs.log(node, key);
       const last = log?.batches[log.indexOf(durableEnd - 1)];

@@ -4,7 +4,7 @@
  * last one lets go.
  */
 import type { Cluster, SimBroker } from "../cluster/cluster.ts";
-import type { DiskLatency } from "../world/sim-disk.ts";
+import { type DiskLatency, QUIET_LATENCY } from "../world/sim-disk.ts";
 import {
   type LinkName,
   type LinkQuality,
@@ -23,8 +23,6 @@ export interface StageOptions {
 
 /** Lets go; a second call does nothing. */
 export type Release = () => void;
-
-const USUAL_LATENCY: DiskLatency = { readMs: 0.1, writeMs: 0.1, syncMs: 0.8 };
 
 export class Stage {
   readonly cluster: Cluster;
@@ -147,7 +145,7 @@ export class Stage {
   latency({ node }: SimBroker, latency: DiskLatency): Release {
     node.disk.latency = latency;
     return this.#hold(`latency ${node.name}`, latency, (others) => {
-      node.disk.latency = others.at(-1) ?? USUAL_LATENCY;
+      node.disk.latency = others.at(-1) ?? QUIET_LATENCY;
     });
   }
 
@@ -175,7 +173,7 @@ export class Stage {
   mend(broker: SimBroker): void {
     const { node } = broker;
     node.disk.full = false;
-    node.disk.latency = USUAL_LATENCY;
+    node.disk.latency = QUIET_LATENCY;
     node.disk.disarm();
     if (node.paused) this.note(`broker ${broker.id} goes on`);
     node.heal();

@@ -11,11 +11,11 @@ import { runSimulation } from "./simulation.ts";
 // Whole clusters of production brokers on virtual time. A seed that fails here is run again, with
 // its story, by `npm run sim -- --seed N --verbose`.
 
-test("200 seeds hold", { timeout: 600_000 }, async () => {
+test("40 seeds hold", { timeout: 600_000 }, async () => {
   const failures: string[] = [];
   let acknowledgedCount = 0;
   let faultsCount = 0;
-  for (let seed = 1; seed <= 200; seed++) {
+  for (let seed = 1; seed <= 40; seed++) {
     const result = await runSimulation({ seed, startBroker });
     if (result.failure !== undefined) failures.push(`seed ${seed}: ${result.failure.message}`);
     acknowledgedCount += result.acknowledgedCount;
@@ -23,8 +23,8 @@ test("200 seeds hold", { timeout: 600_000 }, async () => {
   }
   expect(failures).toEqual([]);
   // A run in which little happens proves little.
-  expect(acknowledgedCount).toBeGreaterThan(50_000);
-  expect(faultsCount).toBeGreaterThan(1_000);
+  expect(acknowledgedCount).toBeGreaterThan(10_000);
+  expect(faultsCount).toBeGreaterThan(300);
 });
 
 test("two runs of one seed take the same course", { timeout: 120_000 }, async () => {

@@ -1,4 +1,5 @@
 /** Every mutant. */
+import { CLIENT_MUTANTS } from "./client-mutants.ts";
 import { METADATA_MUTANTS } from "./metadata-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { RAFT_MUTANTS } from "./raft-mutants.ts";
@@ -10,4 +11,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...REPLICA_MUTANTS,
   ...METADATA_MUTANTS,
   ...STORAGE_MUTANTS,
+  ...CLIENT_MUTANTS,
 ];

@@ -33,6 +33,7 @@ const SILENT_MS = 60_000;
 export async function runCampaign(options: CampaignOptions): Promise<readonly MutantRow[]> {
   const { root, mutants, seeds, atOnce } = options;
   const build = buildMutants(root, mutants);
+  await checkScenarios(build);
   const rows: MutantRow[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {
@@ -44,6 +45,14 @@ export async function runCampaign(options: CampaignOptions): Promise<readonly Mu
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
   return rows.sort((left, right) => mutants.indexOf(left.mutant) - mutants.indexOf(right.mutant));
+}
+
+/** A scenario that fails anyway would catch every mutant. */
+async function checkScenarios(build: Build): Promise<void> {
+  for (const line of await play(build, ["-", "-", "-", "-", "0"])) {
+    if (line.type !== "scenario" || line.failure === undefined) continue;
+    throw new Error(`without any mutant ${line.name} fails: ${line.failure}`);
+  }
 }
 
 async function runMutant(build: Build, mutant: Mutant, seeds: number): Promise<MutantRow> {
@@ -97,7 +106,10 @@ function play(build: Build, args: readonly string[]): Promise<readonly PlayLine[
         const failure = `nothing was heard for ${SILENT_MS / 1000} s: it goes round in circles`;
         const seed = lines.filter(({ type }) => type === "seed").length + 1;
         const hasPlayed = lines.some(({ type }) => type === "scenario");
-        lines.push(hasPlayed ? { type: "seed", seed, failure } : { type: "scenario", failure });
+        const [, , name = ""] = args;
+        lines.push(
+          hasPlayed ? { type: "seed", seed, failure } : { type: "scenario", name, failure },
+        );
       } else if (code !== 0) {
         reject(new Error(`${args.join(" ")} ended with ${code}: ${complaint.slice(-2_000)}`));
         return;

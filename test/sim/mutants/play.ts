@@ -1,7 +1,7 @@
 /**
- * The child process in which one mutant lives: `play.js ORIGINAL MUTATED SCENARIO KIND SEEDS`, all
- * of them needed; "-" for a file: without a mutant. Puts the mutant in, plays the scenario, then
- * seeds until one fails, and prints a line of JSON for each step.
+ * The child process in which one mutant lives: `play.js ORIGINAL MUTATED SCENARIO KIND SEEDS`; all
+ * "-": every scenario, without a mutant. Puts the mutant in, plays the scenario, then seeds until one
+ * fails, and prints a line of JSON for each step.
  */
 import { existsSync } from "node:fs";
 import { register } from "node:module";
@@ -9,8 +9,7 @@ import { pathToFileURL } from "node:url";
 import type { SimulationResult } from "../simulation.ts";
 
 export type PlayLine =
-  | { readonly type: "loaded"; readonly mutated: boolean }
-  | { readonly type: "scenario"; readonly failure: string | undefined }
+  | { readonly type: "scenario"; readonly name: string; readonly failure: string | undefined }
   | { readonly type: "seed"; readonly seed: number; readonly failure: string | undefined };
 
 const [original = "-", mutated = "-", scenarioName = "", kind = "cluster", seeds = "0"] =
@@ -48,10 +47,11 @@ if (original !== "-") {
 }
 // Imported only now, or the product would have been loaded before the hooks were there.
 const { SCENARIOS } = await import("../scenarios/all.ts");
-const scenario = SCENARIOS.find(({ name }) => name === scenarioName);
-if (scenario === undefined) throw new Error(`there is no scenario ${scenarioName}`);
-print({ type: "loaded", mutated: original !== "-" });
-print({ type: "scenario", failure: summary(await scenario.run()) });
+const scenarios = SCENARIOS.filter(({ name }) => original === "-" || name === scenarioName);
+if (scenarios.length === 0) throw new Error(`there is no scenario ${scenarioName}`);
+for (const scenario of scenarios) {
+  print({ type: "scenario", name: scenario.name, failure: summary(await scenario.run()) });
+}
 for (let seed = 1; seed <= Number(seeds); seed++) {
   const failure = summary(await runSeed(seed));
   print({ type: "seed", seed, failure });

@@ -107,6 +107,14 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     seeds: "quorum",
   },
   {
+    name: "silent-followers-count",
+    file: "src/raft/election.ts",
+    find: "return state.tickCount - progress.lastContactTick <= state.electionTicks;",
+    replace: "return state.tickCount - progress.lastContactTick <= 100 * state.electionTicks;",
+    scenario: "check-quorum",
+    seeds: "quorum",
+  },
+  {
     name: "short-log-wins",
     file: "src/raft/log-view.ts",
     find: "id.index >= last.index",
@@ -155,6 +163,14 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     seeds: "quorum",
   },
   {
+    name: "added-voter-not-followed",
+    file: "src/raft/state.ts",
+    find: "if (this.voters.append([entry])) this.syncProgress();",
+    replace: "this.voters.append([entry]);",
+    scenario: "voter-set-falls-back",
+    seeds: "quorum",
+  },
+  {
     name: "voter-swapped-in-one-step",
     file: "src/raft/membership.ts",
     find: "if (!oldIsActive) return voters.filter((other) => !sameNode(other, old));",
@@ -168,6 +184,22 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "return this.#key === SnapshotAssembly.keyOf(message);",
     replace: "return this.#head.sizeBytes >= message.offset;",
     scenario: "newer-snapshot",
+    seeds: "quorum",
+  },
+  {
+    name: "lost-piece-not-sent-again",
+    file: "src/raft/replication.ts",
+    find: "    if (lost) progress.chunkSentTick = -1;\n",
+    replace: "",
+    scenario: "lost-snapshot-piece",
+    seeds: "quorum",
+  },
+  {
+    name: "part-of-a-snapshot-installed",
+    file: "src/raft/snapshot-assembly.ts",
+    find: "return this.#receivedBytes === this.#head.sizeBytes;",
+    replace: "return this.#receivedBytes > 0;",
+    scenario: "mixed-snapshots",
     seeds: "quorum",
   },
   {

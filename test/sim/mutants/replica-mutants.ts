@@ -149,6 +149,22 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     seeds: "cluster",
   },
   {
+    name: "followers-not-waited-for",
+    file: "src/replica/partition-leader.ts",
+    find: "const durableEnd = this.#followers.get(id)?.durableEnd ?? -1;",
+    replace: "const durableEnd = Number.MAX_SAFE_INTEGER;",
+    scenario: "hung-follower-disks",
+    seeds: "cluster",
+  },
+  {
+    name: "failed-replica-not-reported",
+    file: "src/runtime/replica-manager.ts",
+    find: "      cause: error.message,\n    });\n    this.#reports.failed(host.name);",
+    replace: "      cause: error.message,\n    });",
+    scenario: "full-disk",
+    seeds: "cluster",
+  },
+  {
     name: "joins-below-high-watermark",
     file: "src/replica/partition-leader.ts",
     find: "      follower.durableEnd >= this.#highWatermark &&\n",

@@ -36,6 +36,7 @@ import { recreatedTopic } from "./recreated-topic.ts";
 import { retentionBelowHighWatermark } from "./retention-below-high-watermark.ts";
 import { retryAfterTruncation } from "./retry-after-truncation.ts";
 import type { Scenario } from "./scenario.ts";
+import { sdkProducer } from "./sdk-producer.ts";
 import { slowDisks } from "./slow-disks.ts";
 import { staleIsrProposal } from "./stale-isr-proposal.ts";
 import { stalledController } from "./stalled-controller.ts";
@@ -87,6 +88,7 @@ export const SCENARIOS: readonly Scenario[] = [
   tornLog,
   idempotence,
   retryAfterTruncation,
+  sdkProducer,
   idleProducer,
   producerIdBlocks,
   recreatedTopic,

@@ -97,7 +97,11 @@ export const GOLDEN: readonly Scenario[] = [
     "a leader of an earlier term finds out, and what it appended alone is gone",
     "stale-leader",
   ),
-  golden("late-snapshot", "a snapshot that arrives late moves nothing backwards", "snapshot-late"),
+  golden(
+    "lost-snapshot-piece",
+    "a piece of a snapshot is lost, and sent again after an election timeout",
+    "snapshot-late",
+  ),
   golden(
     "commit-of-own-term",
     "Raft, figure 8: entries of earlier terms commit only below one of the leader's own",

@@ -70,6 +70,8 @@ const IDS_COUNT = 80;
 const CREDIT_BYTES = 1024 * 1024;
 
 export class StoryClients {
+  /** Of their clock, which stamps what they send. */
+  wallOffsetMs = 0;
   /** Values acknowledged with acks=all. */
   readonly acknowledged: string[] = [];
   readonly #cluster: Cluster;
@@ -105,7 +107,7 @@ export class StoryClients {
   prepare(value: string, options: Omit<SendOptions, "to"> = {}): Sent {
     const producer = options.producer ?? this.producer();
     const builder = new BatchBuilder(256);
-    const timestamp = WALL_EPOCH_MS + Math.floor(this.#cluster.world.nowMs);
+    const timestamp = WALL_EPOCH_MS + Math.floor(this.#cluster.world.nowMs) + this.wallOffsetMs;
     builder.append({ timestamp, key: null, value: utf8(value), headers: [] });
     const { producerId, producerEpoch, sequence: baseSequence } = producer;
     const bytes = builder.seal({
@@ -270,9 +272,9 @@ export class StoryClients {
     const { highWatermark } = fetched;
     const life = node.incarnation?.life ?? 0;
     const shown = { node: node.name, life, key, leaderEpoch, highWatermark };
-    for (const { onHighWatermark } of this.#cluster.invariants) onHighWatermark?.(shown);
-    for (const { onServed } of this.#cluster.invariants)
-      onServed?.({ node: node.name, key, fetched });
+    const { invariants } = this.#cluster;
+    for (const invariant of invariants) invariant.onHighWatermark?.(shown);
+    for (const invariant of invariants) invariant.onServed?.({ node: node.name, key, fetched });
   }
 
   #key(): string {

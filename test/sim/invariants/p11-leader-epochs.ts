@@ -3,7 +3,7 @@
  * written by that leader or sent by it; what a checkpoint remembers of epochs is what the batches
  * of its log say. That epochs rise along a log is checked with P3. Sources: KIP-101, KIP-279.
  */
-import type { Invariant, RunContext } from "../cluster/run-context.ts";
+import { type Invariant, logStart, type RunContext } from "../cluster/run-context.ts";
 import { partitionSteps } from "./partition-steps.ts";
 
 export function leaderEpochs(context: RunContext): Invariant {
@@ -40,8 +40,8 @@ export function leaderEpochs(context: RunContext): Invariant {
         if (batch.endOffset > offset) break;
         const covering = epochs.findLast(({ startOffset }) => startOffset <= batch.baseOffset);
         if (covering?.epoch === batch.leaderEpoch) continue;
-        // The first batch may begin below the log start, from which epochs are remembered.
-        if (covering === undefined && batch === log.batches[0]) continue;
+        // Epochs are remembered from the log's start on; its segment may hold batches from before it.
+        if (covering === undefined && batch.baseOffset < logStart(context, node, key)) continue;
         context.fail(
           "P11 remembered epochs are those of the log",
           `${node} remembers ${JSON.stringify(epochs)} of ${key}, offset ${batch.baseOffset} is of ${batch.leaderEpoch}`,

@@ -8,40 +8,54 @@ export interface CopiedMessage {
 }
 
 export function copyMessage(message: unknown): CopiedMessage {
-  let sizeBytes = 0;
-  const copy = (value: unknown): unknown => {
-    if (typeof value === "string") {
-      sizeBytes += value.length + 2;
+  const sized = { bytes: 0 };
+  return { message: copy(message, sized), sizeBytes: sized.bytes };
+}
+
+function copy(value: unknown, sized: { bytes: number }): unknown {
+  switch (typeof value) {
+    case "number":
+    case "boolean":
+    case "undefined":
+    case "bigint":
+      sized.bytes += 4;
       return value;
-    }
-    if (value === null || typeof value !== "object") {
-      if (typeof value === "function" || typeof value === "symbol") {
-        throw new TypeError(`a ${typeof value} cannot be sent to another process`);
-      }
-      sizeBytes += 4;
+    case "string":
+      sized.bytes += value.length + 2;
       return value;
-    }
-    if (value instanceof Uint8Array) {
-      sizeBytes += value.length + 4;
-      return value.slice();
-    }
-    if (Array.isArray(value)) {
-      sizeBytes += 2;
-      return value.map(copy);
-    }
-    const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype !== Object.prototype && prototype !== null) {
-      throw new TypeError(`a ${value.constructor.name} cannot be sent to another process`);
-    }
-    const out: Record<string, unknown> = {};
-    for (const [key, item] of Object.entries(value)) {
-      sizeBytes += 2;
-      out[key] = copy(item);
-    }
-    return out;
-  };
-  const copied = copy(message);
-  return { message: copied, sizeBytes };
+    case "object":
+      return value === null ? copyNull(sized) : copyObject(value, sized);
+    default:
+      throw new TypeError(`a ${typeof value} cannot be sent to another process`);
+  }
+}
+
+function copyNull(sized: { bytes: number }): null {
+  sized.bytes += 4;
+  return null;
+}
+
+function copyObject(value: object, sized: { bytes: number }): unknown {
+  if (value instanceof Uint8Array) {
+    sized.bytes += value.length + 4;
+    return value.slice();
+  }
+  sized.bytes += 2;
+  if (Array.isArray(value)) {
+    const items = new Array<unknown>(value.length);
+    for (let index = 0; index < value.length; index++) items[index] = copy(value[index], sized);
+    return items;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    throw new TypeError(`a ${value.constructor.name} cannot be sent to another process`);
+  }
+  const out: Record<string, unknown> = {};
+  for (const key of Object.keys(value)) {
+    sized.bytes += 2;
+    out[key] = copy((value as Record<string, unknown>)[key], sized);
+  }
+  return out;
 }
 
 /** What JSON carries, as the controller channel's bodies travel. */

@@ -13,7 +13,7 @@ export function resultsTable(rows: readonly MutantRow[], seeds: number): string 
     `\`${mutant.file.slice("src/".length)}\``,
     scenarioFailure === undefined ? "not caught" : mutant.scenario,
     mutant.seeds,
-    caughtBySeed === undefined ? `none of ${seedsRun}` : String(caughtBySeed),
+    caughtBySeed === undefined ? missed(seedsRun) : String(caughtBySeed),
   ]);
   const head = ["Mutant", "File", "Scenario that catches it", "Simulation", "Seeds needed"];
   return `${[
@@ -27,6 +27,10 @@ export function resultsTable(rows: readonly MutantRow[], seeds: number): string 
     "",
     ...tableOf(head, cells),
   ].join("\n")}\n`;
+}
+
+function missed(seedsRun: number): string {
+  return seedsRun === 0 ? "not run" : `none of ${seedsRun}`;
 }
 
 function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string[] {

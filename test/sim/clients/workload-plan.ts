@@ -112,7 +112,7 @@ function drawAdmin(prng: Prng): AdminPlan {
   return {
     intervalMs: prng.pick([50, 300, 1_500]),
     churns: prng.chance(1, 2),
-    deletes: false,
+    deletes: prng.chance(1, 3),
     flips: prng.chance(1, 2),
     elects: prng.chance(1, 2),
     grows: prng.chance(1, 3),

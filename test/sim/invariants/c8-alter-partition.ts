@@ -14,6 +14,7 @@ import {
   type ControllerReply,
   type ControllerRequest,
   type Invariant,
+  logEnd,
   type MetadataStep,
   partitionByKey,
   type RunContext,
@@ -69,7 +70,7 @@ export function alterPartition(context: RunContext): Invariant {
         context.fail(JOIN, `${who} with ${reported} of ${committed} committed`);
       }
       const node = context.nodeOf(brokerId);
-      const held = context.logs.log(node, key)?.endOffset ?? 0;
+      const held = logEnd(context, node, key);
       const began = epochStart(leader, key, item.leaderEpoch);
       if (context.wasWiped(node) || held >= Math.max(committed, began)) continue;
       context.fail(

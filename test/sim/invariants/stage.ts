@@ -16,6 +16,7 @@ import { placeBatch, readBatchHeader } from "../../../src/record/batch.ts";
 import { BatchBuilder } from "../../../src/record/records.ts";
 import type { MetadataLogStatus } from "../../../src/runtime/metadata-log.ts";
 import { encodeChecked } from "../../../src/storage/checked-value.ts";
+import { encodeMarks } from "../../../src/storage/durable-marks.ts";
 import {
   BASE_KEY,
   encodeEntry,
@@ -95,6 +96,7 @@ export class Stage {
   readonly #invariant: Invariant;
   readonly #images = new Map<number, MetadataImage>();
   readonly #statuses = new Map<number, MetadataLogStatus>();
+  readonly #neverUp = new Set<number>();
   #image: MetadataImage = EMPTY_IMAGE;
 
   constructor(make: Make) {
@@ -105,6 +107,7 @@ export class Stage {
         const image = (): MetadataImage => this.#images.get(nodeId) ?? EMPTY_IMAGE;
         const quorum = (): MetadataLogStatus => this.statusOf(nodeId);
         const api = { image } as BrokerApi;
+        if (this.#neverUp.has(nodeId)) return new Promise(() => {});
         return Promise.resolve({ api, quorum, stop: () => Promise.resolve() });
       },
     });
@@ -125,6 +128,11 @@ export class Stage {
   async life(id: number): Promise<void> {
     this.cluster.start(this.cluster.broker(id));
     await microtasks();
+  }
+
+  /** From the next life on its start does not come to an end. */
+  neverUp(id: number): void {
+    this.#neverUp.add(id);
   }
 
   crash(id: number, how: "crash" | "power loss" = "crash"): void {
@@ -327,6 +335,12 @@ export class Stage {
 
   checkpoint(id: number, offset: number, value: object): Promise<void> {
     return this.#remember(id, `c/${KEY}/${segmentName(offset)}`, { offset, ...value });
+  }
+
+  /** How far the replica was known to be durable. */
+  durableMark(id: number, end: number): void {
+    const content = encodeMarks(new Map([[KEY, end]]), crc32c);
+    this.cluster.broker(id).node.disk.putFile("/data/marks", content);
   }
 
   store(id: number, path: string): StoreState {

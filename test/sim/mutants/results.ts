@@ -5,7 +5,8 @@ export function resultsTable(rows: readonly MutantRow[], seeds: number): string 
   const needed = rows
     .flatMap(({ caughtBySeed }) => caughtBySeed ?? [])
     .sort((left, right) => left - right);
-  const share = rows.length === 0 ? 0 : Math.floor((100 * needed.length) / rows.length);
+  const tried = rows.filter(({ seedsRun }) => seedsRun > 0).length;
+  const share = tried === 0 ? 0 : Math.floor((100 * needed.length) / tried);
   const median = needed[needed.length >> 1] ?? 0;
   const scenarios = rows.filter(({ scenarioFailure }) => scenarioFailure !== undefined).length;
   const cells = rows.map(({ mutant, scenarioFailure, caughtBySeed, seedsRun }) => [
@@ -23,7 +24,7 @@ export function resultsTable(rows: readonly MutantRow[], seeds: number): string 
     "wrong; its scenario must fail with it. The last column says how many random seeds, from 1 on, it",
     "takes to find it without that scenario.",
     "",
-    `${scenarios} of ${rows.length} are caught by their scenarios; ${needed.length} (${share} %) by at most ${seeds} random seeds, half of them by ${median}.`,
+    `${scenarios} of ${rows.length} are caught by their scenarios. Of ${tried} that random seeds were tried on, at most ${seeds} each, ${needed.length} (${share} %) were found, half of them by ${median}.`,
     "",
     ...tableOf(head, cells),
   ].join("\n")}\n`;

@@ -87,6 +87,12 @@ export class PartitionFeed implements FollowerListener {
     this.#fromDisk = NOTHING;
     let next: Taken["next"] = "idle";
     if (batches.length === 0 && this.#nextOffset < log.logEndOffset) {
+      if (log.logStartOffset === log.logEndOffset) {
+        // Nothing is left of the log: no batch will ever show the follower that it asks too low,
+        // and until the next append it would wait at an offset at which it can never be in sync.
+        this.refuseOutOfRange();
+        return NOT_NOW;
+      }
       if (roomBytes <= 0) next = "starved";
       else {
         // The batch that holds the log start may begin below it: it is sent whole.

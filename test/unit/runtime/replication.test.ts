@@ -272,8 +272,7 @@ describe("log start", () => {
   });
 
   test("a follower that ends below the leader's start begins anew there", async () => {
-    await cluster.begin(image([partition({ isr: [1, 2] })]));
-    cluster.member(3).manager.onMetadata(image([]));
+    await cluster.begin(image([partition({ replicas: [1, 2], isr: [1, 2] })]));
     for (const text of ["a", "b", "c"]) cluster.append(1, text);
     await cluster.until(() => cluster.leader(1)?.highWatermark === 3);
     await cluster.leader(1)?.raiseLogStart(2);
@@ -281,6 +280,18 @@ describe("log start", () => {
     await cluster.run(1);
     await cluster.until(() => cluster.log(3).logEndOffset === 3);
     expect(cluster.log(3).logStartOffset).toBe(2);
+  });
+
+  // With everything deleted no batch shows the follower that it asks too low.
+  test("a follower of a log of which nothing is left joins the ISR though nothing is appended", async () => {
+    await cluster.begin(image([partition({ replicas: [1, 2], isr: [1, 2] })]));
+    for (const text of ["a", "b", "c"]) cluster.append(1, text);
+    await cluster.until(() => cluster.leader(1)?.highWatermark === 3);
+    await cluster.leader(1)?.raiseLogStart(3);
+    cluster.publish(image([partition({ isr: [1, 2], partitionEpoch: 2 })]));
+    await cluster.until(() => cluster.proposals.length > 0, 1_000);
+    expect(cluster.log(3).logStartOffset).toBe(3);
+    expect(cluster.log(3).logEndOffset).toBe(3);
   });
 });
 

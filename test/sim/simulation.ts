@@ -11,10 +11,12 @@ import { type ClusterShape, drawProperties } from "./cluster/cluster-config.ts";
 import { highWatermarkTap } from "./cluster/high-watermark-tap.ts";
 import { watchProbes } from "./cluster/probe-taps.ts";
 import type { ProbeCounts } from "./cluster/probes.ts";
+import { Beyond } from "./faults/beyond.ts";
 import { FAULTS } from "./faults/catalogue.ts";
 import { Nemesis } from "./faults/nemesis.ts";
 import { drawPlan, type FaultPlan } from "./faults/plan.ts";
 import { allInvariants } from "./invariants/all.ts";
+import { requestsEnd } from "./invariants/l4-requests-end.ts";
 import { Liveness } from "./liveness.ts";
 import { type Play, runWorld, type SimulationResult } from "./run-world.ts";
 import type { TimelineLine, World } from "./world/world.ts";
@@ -94,6 +96,7 @@ class Run implements Play {
   readonly #drawn: Drawn;
   readonly #cluster: Cluster;
   readonly #nemesis: Nemesis;
+  readonly #beyond: Beyond;
   readonly #probes: ProbeCounts;
   readonly #workload: Workload;
   #unknown: string | undefined;
@@ -107,7 +110,7 @@ class Run implements Play {
     const cluster = new Cluster({ world, shape: drawn.shape, startBroker });
     this.#cluster = cluster;
     this.#probes = watchProbes(cluster);
-    cluster.watch(allInvariants(cluster));
+    cluster.watch([...allInvariants(cluster), requestsEnd(cluster)]);
     cluster.watch([highWatermarkTap(cluster.invariants)]);
     this.#watchLogs();
     if (options.verbose === true) this.#tellMessages();
@@ -119,9 +122,10 @@ class Run implements Play {
       allowed: options.faults ?? FAULTS,
       durationMs: options.faultsMs ?? FAULTS_MS,
       brokersCount: drawn.shape.brokersCount,
-      mayGoBeyond: false,
+      mayGoBeyond: options.faults === undefined,
     });
     this.#nemesis = new Nemesis({ cluster, plan: options.plan ?? plan, minIsr: drawn.minIsr });
+    this.#beyond = new Beyond(this.#nemesis.stage);
   }
 
   async play(): Promise<void> {
@@ -131,6 +135,10 @@ class Run implements Play {
     this.#workload.start();
     this.#nemesis.start();
     await world.runFor(this.#nemesis.plan.durationMs);
+    if (this.#beyond.happened) {
+      await this.#endBeyond();
+      return;
+    }
     await this.#heal();
     this.#workload.heal();
     await world.runFor(1_500);
@@ -146,6 +154,14 @@ class Run implements Play {
     this.#cluster.rest();
     this.#cluster.finish();
     if (world.failure !== undefined) throw world.failure;
+  }
+
+  /** More was lost than is promised to survive: little is left to demand, and that is demanded. */
+  async #endBeyond(): Promise<void> {
+    this.#nemesis.heal();
+    this.#workload.heal();
+    await this.#beyond.demand();
+    if (this.#world.failure !== undefined) throw this.#world.failure;
   }
 
   /** First a core alone, if the plan has it so; then everybody, within the bounds of liveness. */

@@ -261,6 +261,9 @@ const poorLink = defineFault({
   },
 });
 
+/** Longer nobody believes in a silent connection: the transport's keepalive ends it. */
+const KEEPALIVE_MS = 4_000;
+
 /** One side has forgotten its connections; the other sends into the void for a while. */
 const halfOpen = defineFault({
   kind: "half-open",
@@ -269,7 +272,7 @@ const halfOpen = defineFault({
   brokersMin: 2,
   draw: (draw) => {
     const [gone, unaware] = draw.order() as [number, number];
-    return { gone, unaware, unnoticedMs: draw.prng.between(0, 60_000), durationMs: 0 };
+    return { gone, unaware, unnoticedMs: draw.prng.between(0, KEEPALIVE_MS), durationMs: 0 };
   },
   begin(stage, { gone, unaware, unnoticedMs }) {
     const left = stage.resolve(gone)?.node.name;

@@ -238,7 +238,9 @@ export function onObserveRequest(state: RaftState, message: ObserveRequest): voi
   const { progress } = state.role;
   const known = progress.get(nodeKey(message.from));
   if (known !== undefined) {
-    known.lastContactTick = state.tickCount;
+    // A voter that asks has not heard this leader: that it is heard itself must not keep the leader
+    // in office (thesis 6.2 counts answers). An observer that asks is only not silent.
+    if (!known.voter) known.lastContactTick = state.tickCount;
     // It hears nothing: what was sent to it last is lost.
     if (known.state !== "snapshot") known.becomeProbe(known.matchIndex + 1);
     return;

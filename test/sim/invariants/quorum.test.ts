@@ -308,6 +308,17 @@ test("R15: a leader that hears nobody", async () => {
   };
   expect(await play(checkQuorum, story(false))).toMatch(/^R15/);
   expect(await play(checkQuorum, story(true))).toBeUndefined();
+  // It is asked for the log, by a voter that does not hear it.
+  const asked = async (stage: Stage) => {
+    await stage.status(1, { role: "leader", term: 2 });
+    for (let beat = 0; beat < 12; beat++) {
+      await stage.at(1, () => {}, 190);
+      await stage.send(1, append(1, 2, 2));
+      const question = { ...envelope(2, 1, 2), lastIndex: 0, lastTerm: 0 };
+      await stage.deliver(1, { type: "observe-request", ...question });
+    }
+  };
+  expect(await play(checkQuorum, asked)).toMatch(/^R15/);
   // The process stood still for as long: its own clock did too.
   const stalled = async (stage: Stage) => {
     await stage.status(1, { role: "leader", term: 2 });

@@ -22,7 +22,12 @@ export function voterChanges(context: RunContext): Invariant {
   /** By term, the index of the first entry of it that anybody saw. */
   const opened = new Map<Term, LogIndex>();
 
-  function setBefore(log: ObservedRaftLog, index: LogIndex): VoterSet | undefined {
+  /** Of the term, what its leader has sent: its own disk may lag behind it. */
+  const proposed = new Map<Term, VoterSet>();
+
+  function setBefore(log: ObservedRaftLog, index: LogIndex, term: Term): VoterSet | undefined {
+    const own = proposed.get(term);
+    if (own !== undefined) return own;
     for (let at = index - 1; at > log.base.index; at--) {
       const entry = log.entries.get(at);
       if (entry?.kind === "config") return { index: at, voters: decodeVoters(entry.payload) };
@@ -40,9 +45,10 @@ export function voterChanges(context: RunContext): Invariant {
         seen.add(`${index}/${term}`);
         const status = context.quorumOf(node);
         const log = context.quorum.log(node);
-        const before = setBefore(log, index);
-        if (status === undefined || before === undefined) continue;
+        const before = setBefore(log, index, term);
         const voters = decodeVoters(payload);
+        proposed.set(term, { index, voters });
+        if (status === undefined || before === undefined) continue;
         const { commitIndex } = status;
         const what = `${node} proposes ${voters.map(raftName).join(", ")} at ${index} of term ${term}`;
         if (before.index > commitIndex) {

@@ -4,7 +4,7 @@
  *
  * Its own clock stands still while the process does: a stalled event loop is not a death. So time
  * counts in which it speaks, at most one tick for each gap in which it cannot have lived. Contact
- * is what was delivered to it, not what it believes.
+ * is an answer that was delivered to it, not what it believes.
  */
 import { majorityCount } from "../../../src/raft/quorum.ts";
 import type { Invariant, RunContext } from "../cluster/run-context.ts";
@@ -18,7 +18,7 @@ const ROUNDING_MS = 500;
 interface Leading {
   readonly term: number;
   readonly life: number;
-  /** Own time, and the world's at which it was taken. */
+  /** Own time, and what its clock showed then. */
   livedMs: number;
   atMs: number;
   /** By the voter's machine. */
@@ -29,9 +29,12 @@ export function checkQuorum(context: RunContext): Invariant {
   const leading = new Map<string, Leading>();
   const limitMs = context.electionTimeoutMs + ROUNDING_MS;
 
-  function live(leader: Leading): void {
-    const gapMs = context.world.nowMs - leader.atMs;
-    leader.atMs = context.world.nowMs;
+  const clockMs = (node: string): number =>
+    context.lifeOf(node)?.node.clock.monotonicMs ?? context.world.nowMs;
+
+  function live(node: string, leader: Leading): void {
+    const gapMs = clockMs(node) - leader.atMs;
+    leader.atMs += gapMs;
     leader.livedMs += gapMs < STALL_MS ? gapMs : TICK_MS;
   }
 
@@ -41,10 +44,10 @@ export function checkQuorum(context: RunContext): Invariant {
       const { term } = message;
       let leader = leading.get(node);
       if (leader?.term !== term || leader.life !== life) {
-        leader = { term, life, livedMs: 0, atMs: context.world.nowMs, heardMs: new Map() };
+        leader = { term, life, livedMs: 0, atMs: clockMs(node), heardMs: new Map() };
         leading.set(node, leader);
       }
-      live(leader);
+      live(node, leader);
       const status = context.quorumOf(node);
       if (status?.role !== "leader" || status.term !== term) return;
       let active = 0;
@@ -61,7 +64,10 @@ export function checkQuorum(context: RunContext): Invariant {
     },
     onRaftDelivered({ node, life, message }) {
       const leader = leading.get(node);
-      if (leader === undefined || leader.life !== life || message.term !== leader.term) return;
+      const { type, term } = message;
+      // A question is no answer: who asks for the log has not heard this leader.
+      const answers = type === "append-response" || type === "snapshot-response";
+      if (!answers || leader?.life !== life || leader.term !== term) return;
       leader.heardMs.set(context.nodeOf(message.from.id), leader.livedMs);
     },
   };

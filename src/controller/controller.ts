@@ -14,6 +14,7 @@ import { decideFenceBrokers } from "../metadata/decide/fence-brokers.ts";
 import { decideFoundCluster } from "../metadata/decide/found-cluster.ts";
 import { decideReconcile } from "../metadata/decide/reconcile.ts";
 import { decideRegisterBroker } from "../metadata/decide/register-broker.ts";
+import { decideAssignDirectories } from "../metadata/decide/replica-reports.ts";
 import { decideUnfenceBroker } from "../metadata/decide/unfence-broker.ts";
 import type { MetadataImage } from "../metadata/image.ts";
 import type { MetadataRecord } from "../metadata/records.ts";
@@ -406,6 +407,13 @@ export class Controller implements LeadershipListener {
         return describeQuorum(this.#log().status());
       case "register-broker":
         return this.#register(active, REQUEST_SHAPES[name](body, ""));
+      case "assign-directories": {
+        const request = REQUEST_SHAPES[name](body, "");
+        const { index } = await this.#decided(active, (image) =>
+          decideAssignDirectories(image, request, this.#context(0)),
+        );
+        return { index };
+      }
       default:
         return this.#decide(active, name, body);
     }

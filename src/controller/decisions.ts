@@ -8,17 +8,14 @@ import type { DecideContext, Decision } from "../metadata/decide/decision.ts";
 import { decideDeleteTopics } from "../metadata/decide/delete-topics.ts";
 import { decideElectLeaders } from "../metadata/decide/elect-leaders.ts";
 import { decideAllocateProducerIds } from "../metadata/decide/producer-ids.ts";
-import {
-  decideAssignDirectories,
-  decideReplicasFailed,
-} from "../metadata/decide/replica-reports.ts";
+import { decideReplicasFailed } from "../metadata/decide/replica-reports.ts";
 import { decideUnregisterBroker } from "../metadata/decide/unregister-broker.ts";
 import type { MetadataImage } from "../metadata/image.ts";
 
 /** Requests whose answer is a decision's reply and nothing else. */
 export type DecidedRequestName = Exclude<
   ControllerRequestName,
-  "register-broker" | "describe-quorum"
+  "register-broker" | "assign-directories" | "describe-quorum"
 >;
 
 export const DECISIONS: {
@@ -37,5 +34,4 @@ export const DECISIONS: {
   "elect-leaders": decideElectLeaders,
   "allocate-producer-ids": decideAllocateProducerIds,
   "replicas-failed": decideReplicasFailed,
-  "assign-directories": decideAssignDirectories,
 };

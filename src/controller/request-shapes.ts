@@ -119,7 +119,9 @@ export const REQUEST_SHAPES: {
   "assign-directories": object({
     brokerId,
     brokerEpoch: epoch,
-    partitions: partitions(object({ topicId: identifier, partition, directoryId: identifier })),
+    partitions: partitions(
+      object({ topicId: identifier, partition, directoryId: identifier, lost: boolean }),
+    ),
   }),
   "describe-quorum": (value, field) => {
     object({})(value, field);

@@ -156,11 +156,15 @@ export interface ReplicasFailed {
   readonly partitions: readonly TopicPartition[];
 }
 
-/** Which directory of the broker holds each replica (KIP-858). */
+/** Which directory of the broker holds each replica (KIP-858), and whether it holds all it should. */
 export interface AssignDirectories {
   readonly brokerId: BrokerId;
   readonly brokerEpoch: BrokerEpoch;
-  readonly partitions: readonly (TopicPartition & { readonly directoryId: DirectoryId })[];
+  readonly partitions: readonly (TopicPartition & {
+    readonly directoryId: DirectoryId;
+    /** The log ends below its durable mark: it lost records that it had vouched for. */
+    readonly lost: boolean;
+  })[];
 }
 
 export interface QuorumDescription {
@@ -223,7 +227,8 @@ export interface ControllerRequests {
   };
   readonly "assign-directories": {
     readonly request: AssignDirectories;
-    readonly reply: Record<string, never>;
+    /** Where the metadata log stood when the controller knew. */
+    readonly reply: { readonly index: LogIndex };
   };
   readonly "describe-quorum": {
     readonly request: Record<string, never>;

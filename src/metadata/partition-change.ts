@@ -8,8 +8,10 @@
  *   ISR then still holds everything below it, and goes to the ELR; once the ISR is large enough the
  *   high watermark may move on, and the ELR is void.
  * - A replica that lost records, or whose storage failed, is in neither.
- * - When both ran empty, the last member is remembered. It leads again when it is back and says that
- *   its log is whole; otherwise, or in favour of any other replica, the election is unclean.
+ * - While nobody leads, a last leader whose storage failed is remembered; when both ran empty, the
+ *   last member. It held everything below the high watermark, so it leads again once it says that
+ *   its log is whole, also while others are in the ELR: those may never come back, or without their
+ *   disks. In favour of any other replica the election is unclean.
  */
 import { type BrokerId, NONE, type PartitionIndex, type TopicId } from "../model/ids.ts";
 import type { MetadataImage, TopicImage } from "./image.ts";
@@ -103,8 +105,8 @@ function elect(
   const last = state.lastKnownLeader;
   const lastMayReturn =
     goal.returned === last && state.lastKnownLeaderLost !== true && !lost.includes(last);
-  if (last !== NONE && eligible.length === 0 && lastMayReturn && electable(last) !== "no") {
-    return { leader: last, isr: [last], eligible: [last], unclean: false };
+  if (last !== NONE && lastMayReturn && electable(last) !== "no") {
+    return { leader: last, isr: [last], eligible: [...eligible, last], unclean: false };
   }
   if (goal.unclean === true) {
     // The last known leader comes first: it most likely holds the most.
@@ -120,14 +122,17 @@ function lastKnownOf(
   goal: PartitionGoal,
   next: Pick<PartitionState, "leader" | "isr" | "elr">,
 ): { readonly id: BrokerId; readonly lost: boolean } {
-  if (next.leader !== NONE || next.isr.length + next.elr.length > 0) {
-    return { id: NONE, lost: false };
-  }
-  const candidates = [state.leader, state.lastKnownLeader, ...state.isr, ...state.elr];
-  const id = candidates.find((candidate) => candidate !== NONE) ?? NONE;
+  const nobody = { id: NONE, lost: false };
+  if (next.leader !== NONE) return nobody;
+  const members = [...next.isr, ...next.elr];
+  const last = [state.leader, state.lastKnownLeader, ...state.isr, ...state.elr];
+  const id = last.slice(0, members.length === 0 ? last.length : 2).find((one) => one !== NONE);
+  if (id === undefined || members.includes(id)) return nobody;
   const lostNow = goal.tailLost === true && (goal.lost ?? []).includes(id);
   const lostBefore = id === state.lastKnownLeader && state.lastKnownLeaderLost === true;
-  return { id, lost: id !== NONE && (lostNow || lostBefore) };
+  const lost = lostNow || lostBefore;
+  // Of no more use than those behind it, while there are others.
+  return lost && members.length > 0 ? nobody : { id, lost };
 }
 
 function not(ids: readonly BrokerId[]): (id: BrokerId) => boolean {

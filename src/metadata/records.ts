@@ -79,7 +79,10 @@ export interface PartitionState {
   readonly isr: readonly BrokerId[];
   /** Eligible leader replicas (KIP-966): hold everything below the high watermark, not in the ISR. */
   readonly elr: readonly BrokerId[];
-  /** The last ISR member when ISR and ELR ran empty; -1 otherwise. */
+  /**
+   * While nobody leads: the last leader, if it is in the ELR no more because its storage failed, or
+   * the last member when ISR and ELR ran empty; -1 otherwise.
+   */
   readonly lastKnownLeader: BrokerId;
   /**
    * There only if true: the last known leader said that its log lost its tail. It may then lead

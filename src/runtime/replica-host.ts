@@ -7,7 +7,7 @@
  */
 import type { PartitionState } from "../metadata/records.ts";
 import { type ErrorCode, type OttlaError, toOttlaError } from "../model/errors.ts";
-import { type BrokerId, type LeaderEpoch, NONE, type Offset } from "../model/ids.ts";
+import { type BrokerId, type LeaderEpoch, type LogIndex, NONE, type Offset } from "../model/ids.ts";
 import type { TopicConfig } from "../model/topic-config.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { Logs, PartitionLog, ReplicaName } from "../storage/log.ts";
@@ -36,6 +36,8 @@ export interface ReplicaOwner {
   onOffline(host: ReplicaHost, error: OttlaError): void;
   /** The disk takes nothing more: others are to lead and to be waited for. The log stays open. */
   onDiskFull(host: ReplicaHost): void;
+  /** Of the metadata that its hosts were given. */
+  readonly metadataIndex: LogIndex;
   /** Whether an unclean election may have given up committed records of this topic. */
   mayLoseCommitted(host: ReplicaHost): boolean;
 }
@@ -64,6 +66,11 @@ export class ReplicaHost {
   #assignment: Assignment;
   /** An opening of the log leads only in epochs above the last one that an earlier opening knew. */
   #inheritedEpoch: LeaderEpoch;
+  /**
+   * A log that lost records leads only by metadata of a controller that knows: from this index on.
+   * Infinity while it does not. An older election took the log for whole.
+   */
+  #leadsFromIndex: LogIndex = 0;
   #log: PartitionLog | undefined;
   #leader: LeaderReplica | undefined;
   #follower: FollowerReplica | undefined;
@@ -107,6 +114,10 @@ export class ReplicaHost {
   get offline(): boolean {
     return this.#offline;
   }
+  /** The log lost records, and the controller has not heard of it. */
+  get lossUntold(): boolean {
+    return this.#leadsFromIndex === Number.POSITIVE_INFINITY;
+  }
   get highWatermark(): Offset {
     const role = this.#leader ?? this.#follower;
     return role?.highWatermark ?? this.#highWatermark;
@@ -116,6 +127,12 @@ export class ReplicaHost {
     const configChanged = assignment.config !== this.#assignment.config;
     this.#assignment = assignment;
     if (configChanged) this.#log?.configure(assignment.config);
+    this.#reconcile();
+  }
+
+  lossTold(index: LogIndex): void {
+    if (!this.lossUntold) return;
+    this.#leadsFromIndex = index;
     this.#reconcile();
   }
 
@@ -151,7 +168,11 @@ export class ReplicaHost {
     let pauseMs = REOPEN_FIRST_MS;
     while (!this.#closed) {
       try {
-        const log = await this.#owner.logs.open(this.name, this.#assignment.config);
+        const { leader } = this.#assignment.state;
+        const rebuildable = leader !== NONE && leader !== this.#owner.self;
+        const log = await this.#owner.logs.open(this.name, this.#assignment.config, {
+          rebuildable,
+        });
         this.#adopt(log);
         opened();
         return;
@@ -181,6 +202,7 @@ export class ReplicaHost {
     };
     this.#working = false;
     this.#offline = false;
+    this.#leadsFromIndex = this.#owner.logs.isLost(this.name) ? Number.POSITIVE_INFINITY : 0;
     this.#owner.onOnline(this);
     this.#reconcile();
   }
@@ -254,6 +276,7 @@ export class ReplicaHost {
   #lead(log: PartitionLog): void {
     const { state, config } = this.#assignment;
     if (state.leaderEpoch <= this.#inheritedEpoch) return;
+    if (this.#owner.metadataIndex < this.#leadsFromIndex) return;
     if (state.leaderEpoch <= log.epochs.latest) {
       this.#ports.logger.error("the log has a leader epoch that metadata has not reached", {
         topic: this.name.topic,

@@ -10,6 +10,7 @@ import {
   type BrokerEpoch,
   type BrokerId,
   type IncarnationId,
+  type LogIndex,
   NONE,
   type PartitionIndex,
   partitionKey,
@@ -87,7 +88,12 @@ export class ReplicaManager implements ReplicaOwner {
       epochOf: (id) => this.#isrEpochOf(id),
       send: (body) => request("alter-partition", body),
     });
-    this.#reports = new ReplicaReports(ports, { self, brokerEpoch, request });
+    this.#reports = new ReplicaReports(ports, {
+      self,
+      brokerEpoch,
+      request,
+      onLossTold: ({ topicId, partition }, index) => this.get(topicId, partition)?.lossTold(index),
+    });
   }
 
   get(topicId: TopicId, partition: PartitionIndex): ReplicaHost | undefined {
@@ -247,14 +253,18 @@ export class ReplicaManager implements ReplicaOwner {
     }
   }
 
+  get metadataIndex(): LogIndex {
+    return this.#image?.index ?? 0;
+  }
+
   /** The controller forgets the directory of a replica that failed, until it hears of it again. */
-  #reportDirectory({ log, name, assignment }: ReplicaHost): void {
+  #reportDirectory({ log, name, assignment, lossUntold: lost }: ReplicaHost): void {
     if (log === undefined) return;
     const directoryId = this.logs.directoryOf(name);
     const { replicas, directories } = assignment.state;
     const known = directories[replicas.indexOf(this.self)];
-    if (directoryId !== undefined && directoryId !== known) {
-      this.#reports.assigned(name, directoryId);
+    if (directoryId !== undefined && (directoryId !== known || lost)) {
+      this.#reports.assigned(name, { directoryId, lost });
     }
   }
 

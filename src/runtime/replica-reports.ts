@@ -2,12 +2,17 @@
  * What this broker owes the controller about its replicas: which ones storage errors took offline,
  * and which directory holds each. Kept until the controller has taken it.
  */
-import type { ControllerRequestName, ControllerRequests } from "../metadata/commands.ts";
+import type {
+  AssignDirectories,
+  ControllerRequestName,
+  ControllerRequests,
+} from "../metadata/commands.ts";
 import { toOttlaError } from "../model/errors.ts";
 import {
   type BrokerEpoch,
   type BrokerId,
   type DirectoryId,
+  type LogIndex,
   partitionKey,
   type TopicPartition,
 } from "../model/ids.ts";
@@ -22,6 +27,8 @@ export interface ReplicaReportsOptions {
     name: Name,
     body: ControllerRequests[Name]["request"],
   ) => Promise<ControllerRequests[Name]["reply"]>;
+  /** From this index of the metadata log on the controller knows that the replica lost records. */
+  readonly onLossTold: (replica: TopicPartition, index: LogIndex) => void;
 }
 
 const RETRY_MS = 500;
@@ -30,7 +37,7 @@ export class ReplicaReports {
   readonly #ports: Ports;
   readonly #options: ReplicaReportsOptions;
   readonly #failed = new Map<string, TopicPartition>();
-  readonly #directories = new Map<string, TopicPartition & { readonly directoryId: DirectoryId }>();
+  readonly #directories = new Map<string, AssignDirectories["partitions"][number]>();
   readonly #flush: OncePerTurn;
   #busy = false;
   #closed = false;
@@ -48,10 +55,13 @@ export class ReplicaReports {
     this.#flush.schedule();
   }
 
-  /** Also says that a replica which had failed is whole again. */
-  assigned({ topicId, partition }: TopicPartition, directoryId: DirectoryId): void {
+  /** Also says of a replica which had failed that it is whole again, or not. */
+  assigned(
+    { topicId, partition }: TopicPartition,
+    { directoryId, lost }: { readonly directoryId: DirectoryId; readonly lost: boolean },
+  ): void {
     const key = partitionKey(topicId, partition);
-    this.#directories.set(key, { topicId, partition, directoryId });
+    this.#directories.set(key, { topicId, partition, directoryId, lost });
     this.#flush.schedule();
   }
 
@@ -83,8 +93,10 @@ export class ReplicaReports {
         } else {
           const sent = [...this.#directories];
           const partitions = sent.map(([, partition]) => partition);
-          await request("assign-directories", { brokerId: self, brokerEpoch, partitions });
+          const body = { brokerId: self, brokerEpoch, partitions };
+          const { index } = await request("assign-directories", body);
           this.#settle(this.#directories, sent);
+          for (const one of partitions) if (one.lost) this.#options.onLossTold(one, index);
         }
       } catch (thrown) {
         const { code, message } = toOttlaError(thrown);

@@ -172,7 +172,15 @@ export class LevelLogs implements Logs {
     for (const directory of this.#directories) await directory.adoptCluster(clusterId);
   }
 
-  async open(replica: ReplicaName, config: TopicConfig): Promise<PartitionLog> {
+  isLost({ topicId, partition }: TopicPartition): boolean {
+    return this.#lost.has(partitionKey(topicId, partition));
+  }
+
+  async open(
+    replica: ReplicaName,
+    config: TopicConfig,
+    options = { rebuildable: false },
+  ): Promise<PartitionLog> {
     this.#assertOpen();
     const slot = await this.#slotOf(replica);
     return slot.serial.run(async () => {
@@ -182,7 +190,7 @@ export class LevelLogs implements Logs {
         existing.configure(config);
         return existing;
       }
-      return this.#openSlot(slot, config);
+      return this.#openSlot(slot, config, options.rebuildable);
     });
   }
 
@@ -362,7 +370,11 @@ export class LevelLogs implements Logs {
     };
   }
 
-  async #openSlot(slot: ReplicaSlot, config: TopicConfig): Promise<PartitionLog> {
+  async #openSlot(
+    slot: ReplicaSlot,
+    config: TopicConfig,
+    rebuildable: boolean,
+  ): Promise<PartitionLog> {
     const failed = slot.log;
     if (failed !== undefined) {
       slot.suspicion = failed.isWholeSuspect || slot.suspicion === "whole" ? "whole" : "tail";
@@ -373,20 +385,30 @@ export class LevelLogs implements Logs {
       marks.set(slot.key, Math.max(marks.get(slot.key), failed.durableEndOffset));
     }
     if (slot.directory.states.failure !== undefined) await slot.directory.reopenStates();
-    if (slot.suspicion !== undefined) await this.#verify(slot, slot.suspicion);
+    if (slot.suspicion !== undefined) await this.#verify(slot, slot.suspicion, rebuildable);
     const result = await loadLog(this.#context(slot), "trust");
     if (result.type === "damaged") {
       await this.#quarantine(slot, result.reason);
-      return this.#openSlot(slot, config);
+      return this.#openSlot(slot, config, rebuildable);
     }
-    if (result.lost) this.#lost.set(slot.key, slot.name);
+    this.#noteLost(slot, result.lost);
     const log = new LevelPartitionLog(this.#context(slot), result.log, config, this.#shared);
     slot.log = log;
     return log;
   }
 
-  async #verify(slot: ReplicaSlot, mode: LoadMode = "tail"): Promise<LoadReport> {
-    const outcome = await this.#tryLoad(slot, mode);
+  /** What was lost once may have been fetched again: the last look counts. */
+  #noteLost({ key, name }: ReplicaSlot, lost: boolean): void {
+    if (lost) this.#lost.set(key, name);
+    else this.#lost.delete(key);
+  }
+
+  async #verify(
+    slot: ReplicaSlot,
+    mode: LoadMode = "tail",
+    rebuildable = false,
+  ): Promise<LoadReport> {
+    const outcome = await this.#tryLoad(slot, mode, rebuildable);
     slot.suspicion = undefined;
     const { meter } = this.#ports;
     if (outcome.type === "damaged") {
@@ -395,7 +417,7 @@ export class LevelLogs implements Logs {
       const quarantined = { replica: slot.name, reason: outcome.reason };
       return { truncated: undefined, quarantined };
     }
-    if (outcome.lost) this.#lost.set(slot.key, slot.name);
+    this.#noteLost(slot, outcome.lost);
     const { truncated } = outcome;
     const found = outcome.lost ? "lost" : truncated === undefined ? "sound" : "truncated";
     meter.count("ottla_storage_recoveries_total", { result: found }, 1);
@@ -405,7 +427,12 @@ export class LevelLogs implements Logs {
     };
   }
 
-  async #tryLoad(slot: ReplicaSlot, mode: LoadMode): ReturnType<typeof loadLog> {
+  /** An error of the disk may pass: without another leader this may be the only copy, and is kept. */
+  async #tryLoad(
+    slot: ReplicaSlot,
+    mode: LoadMode,
+    rebuildable: boolean,
+  ): ReturnType<typeof loadLog> {
     try {
       const result = await loadLog(this.#context(slot), mode);
       slot.failedVerificationsCount = 0;
@@ -413,7 +440,8 @@ export class LevelLogs implements Logs {
     } catch (error) {
       const { code, message } = toOttlaError(error);
       if (code === "KAFKA_STORAGE_ERROR") slot.failedVerificationsCount++;
-      if (slot.failedVerificationsCount < FAILED_VERIFICATIONS_COUNT) throw error;
+      const often = slot.failedVerificationsCount >= FAILED_VERIFICATIONS_COUNT;
+      if (!often || !rebuildable) throw error;
       slot.failedVerificationsCount = 0;
       return { type: "damaged", reason: message };
     }

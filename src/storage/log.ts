@@ -44,9 +44,16 @@ export interface Logs {
    * Opens the replica's log, creating it (in the least loaded directory) if it is not there. One
    * that a storage error took offline is closed, opened anew and verified; the result is a new
    * object, without listeners, and `lostReplicas` may have grown. Rejects with the storage error
-   * while the disk does not let it: try again later.
+   * while the disk does not let it: try again later. With `rebuildable` (default false) another
+   * replica leads: a log that can be read at no attempt is then set aside for an empty one.
    */
-  open(replica: ReplicaName, config: TopicConfig): Promise<PartitionLog>;
+  open(
+    replica: ReplicaName,
+    config: TopicConfig,
+    options?: { readonly rebuildable: boolean },
+  ): Promise<PartitionLog>;
+  /** Whether the replica, as last opened or verified, holds less than it had vouched for. */
+  isLost(replica: TopicPartition): boolean;
   /** Closes and removes it; offsets and data are gone once settled. */
   delete(replica: TopicPartition): Promise<void>;
   directoryOf(replica: TopicPartition): DirectoryId | undefined;

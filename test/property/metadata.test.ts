@@ -217,7 +217,11 @@ function take(cluster: MetadataCluster, { operation, broker, topic, number }: St
           {
             brokerId: broker,
             brokerEpoch,
-            partitions: own.map((item) => ({ ...item, directoryId: `directory-${broker}` })),
+            partitions: own.map((item) => ({
+              ...item,
+              directoryId: `directory-${broker}`,
+              lost: false,
+            })),
           },
           cluster,
         ),

@@ -38,7 +38,10 @@ export function decideReplicasFailed(
   return { records, reply: {} };
 }
 
-/** A directory reported after a failure also says that the replica is whole: it may lead again. */
+/**
+ * A directory reported after a failure also says whether the replica is whole: one that is may lead
+ * again, one that lost records leaves ISR and ELR, whatever its registration said of it.
+ */
 export function decideAssignDirectories(
   image: MetadataImage,
   request: AssignDirectories,
@@ -47,12 +50,9 @@ export function decideAssignDirectories(
   const { brokerId } = request;
   const broker = checkBrokerEpoch(image, brokerId, request.brokerEpoch);
   const assigned = new Map(
-    request.partitions.map((item) => [
-      partitionKey(item.topicId, item.partition),
-      item.directoryId,
-    ]),
+    request.partitions.map((item) => [partitionKey(item.topicId, item.partition), item]),
   );
-  for (const directoryId of assigned.values()) {
+  for (const { directoryId } of request.partitions) {
     if (!broker.directories.includes(directoryId)) {
       throw new OttlaError(
         "INVALID_REQUEST",
@@ -65,12 +65,13 @@ export function decideAssignDirectories(
     electable: electableIn(image),
     properties: context.properties,
     goalOf: (state, topic, partition) => {
-      const directoryId = assigned.get(partitionKey(topic.id, partition));
+      const item = assigned.get(partitionKey(topic.id, partition));
       const place = state.replicas.indexOf(brokerId);
-      if (place < 0 || directoryId === undefined) return undefined;
+      if (place < 0 || item === undefined) return undefined;
       return {
-        ...(state.leader === NONE ? { returned: brokerId } : {}),
-        ...directoryAt(state.directories, place, directoryId),
+        ...(item.lost ? { lost: [brokerId], tailLost: true } : {}),
+        ...(state.leader === NONE && !item.lost ? { returned: brokerId } : {}),
+        ...directoryAt(state.directories, place, item.directoryId),
       };
     },
   });

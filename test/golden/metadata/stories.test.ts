@@ -139,14 +139,14 @@ class Story {
     return this.#tell(`storage of ${brokerId} fails`);
   }
 
-  storageReturns(brokerId: number): this {
+  storageReturns(brokerId: number, options: { readonly lost: boolean } = { lost: false }): this {
     const brokerEpoch = this.#epochOf(brokerId);
     const directoryId = `directory-${brokerId}`;
-    const partitions = [{ topicId: this.topicId, partition: 0, directoryId }];
+    const partitions = [{ topicId: this.topicId, partition: 0, directoryId, ...options }];
     this.cluster.run((image) =>
       decideAssignDirectories(image, { brokerId, brokerEpoch, partitions }, this.cluster),
     );
-    return this.#tell(`storage of ${brokerId} returns`);
+    return this.#tell(`storage of ${brokerId} returns${options.lost ? " with less" : ""}`);
   }
 
   told(script: string): void {
@@ -357,6 +357,64 @@ describe("the relaxed profile", () => {
 });
 
 describe("storage fails under a live broker", () => {
+  // The last one to lead holds everything: the partition must not wait for who never comes back.
+  it("a last leader that is whole again leads, whatever became of the ELR", () => {
+    new Story()
+      .kill(3)
+      .kill(2)
+      .storageFails(1)
+      .restart(2, "lost")
+      .storageReturns(1)
+      .told(`
+      create -> leader 1 e0 isr 1,2,3 elr -
+      kill 3 -> leader 1 e0 isr 1,2 elr -
+      kill 2 -> leader 1 e0 isr 1 elr 2
+      storage of 1 fails -> leader -1 e1 isr - elr 2 last 1
+      register 2 lost -> leader -1 e1 isr - elr - last 1
+      unfence 2 -> leader -1 e1 isr - elr - last 1
+      storage of 1 returns -> leader 1 e2 isr 1 elr -
+    `);
+    new Story()
+      .kill(3)
+      .kill(2)
+      .storageFails(1)
+      .storageReturns(1)
+      .told(`
+      create -> leader 1 e0 isr 1,2,3 elr -
+      kill 3 -> leader 1 e0 isr 1,2 elr -
+      kill 2 -> leader 1 e0 isr 1 elr 2
+      storage of 1 fails -> leader -1 e1 isr - elr 2 last 1
+      storage of 1 returns -> leader 1 e2 isr 1 elr 2
+    `);
+  });
+
+  // It was elected although its log had been set aside, and what was acknowledged was gone.
+  it("a last leader that returns with less than it had leads only uncleanly", () => {
+    new Story([1])
+      .storageFails(1)
+      .storageReturns(1, { lost: true })
+      .storageReturns(1)
+      .elect("unclean")
+      .told(`
+      create -> leader 1 e0 isr 1 elr -
+      storage of 1 fails -> leader -1 e1 isr - elr - last 1
+      storage of 1 returns with less -> leader -1 e1 isr - elr - last 1 (lost)
+      storage of 1 returns -> leader -1 e1 isr - elr - last 1 (lost)
+      elect unclean -> leader 1 e2 isr 1 elr - unclean 1
+    `);
+  });
+
+  it("a member found to have lost records leaves the ISR, whatever it was registered with", () => {
+    new Story()
+      .storageReturns(1, { lost: true })
+      .storageReturns(3, { lost: true })
+      .told(`
+      create -> leader 1 e0 isr 1,2,3 elr -
+      storage of 1 returns with less -> leader 2 e1 isr 2,3 elr -
+      storage of 3 returns with less -> leader 2 e1 isr 2 elr -
+    `);
+  });
+
   it("its replica hands over, and a sole one leads again once it is verified", () => {
     new Story().storageFails(1).told(`
       create -> leader 1 e0 isr 1,2,3 elr -

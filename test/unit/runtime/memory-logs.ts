@@ -165,6 +165,8 @@ export class MemoryLogs implements Logs {
   readonly lostReplicas: readonly TopicPartition[] = [];
   readonly opened = new Map<string, MemoryLog>();
   readonly deleted: string[] = [];
+  /** Replicas that are said to hold less than they had vouched for. */
+  readonly lost = new Set<string>();
   replicas: readonly LocalReplica[] = [];
   /** The next opens are rejected with a storage error. */
   failOpens = 0;
@@ -173,6 +175,10 @@ export class MemoryLogs implements Logs {
     const log = this.opened.get(partitionKey(topicId, partition));
     if (log === undefined) throw new Error(`no log of ${topicId}-${partition} is open`);
     return log;
+  }
+
+  isLost({ topicId, partition }: TopicPartition): boolean {
+    return this.lost.has(partitionKey(topicId, partition));
   }
 
   async recover(): Promise<RecoveryReport> {

@@ -1,5 +1,9 @@
 /** Three replica managers in one simulated network, over logs in memory; the test is the controller. */
-import type { AlterPartition, ControllerRequests } from "../../../src/metadata/commands.ts";
+import type {
+  AlterPartition,
+  AssignDirectories,
+  ControllerRequests,
+} from "../../../src/metadata/commands.ts";
 import type { MetadataImage } from "../../../src/metadata/image.ts";
 import type { TopicConfig } from "../../../src/model/topic-config.ts";
 import { validateProducedBatch } from "../../../src/record/validate.ts";
@@ -20,6 +24,7 @@ export class ReplicaCluster {
   readonly members: readonly Member[];
   readonly proposals: AlterPartition[] = [];
   readonly failed: string[] = [];
+  readonly assigned: AssignDirectories["partitions"][number][] = [];
   /** How the controller answers ISR changes; default: accepts, and publishes nothing by itself. */
   answer: (request: AlterPartition) => ControllerRequests["alter-partition"]["reply"] = (
     request,
@@ -141,6 +146,10 @@ export class ReplicaCluster {
     if (name === "replicas-failed") {
       const { partitions } = body as ControllerRequests["replicas-failed"]["request"];
       for (const { topicId, partition } of partitions) this.failed.push(`${topicId}-${partition}`);
+    }
+    if (name === "assign-directories") {
+      this.assigned.push(...(body as AssignDirectories).partitions);
+      return { index: 100 };
     }
     return {};
   }

@@ -204,6 +204,10 @@ describe("leader epochs", () => {
     await cluster.until(() => cluster.member(3).manager.get("topic-id", 0)?.highWatermark === 2);
     // Broker 2 loses everything and yet is elected, which a controller must not do.
     await cluster.log(2).resetTo(0);
+    const emptied = cluster.log(2);
+    emptied.fail();
+    await cluster.until(() => cluster.log(2) !== emptied);
+    await cluster.run(1);
     cluster.publish(image([partition({ leader: 2, leaderEpoch: 2, partitionEpoch: 2 })]));
     cluster.append(2, "c");
     await cluster.run(500);
@@ -351,6 +355,25 @@ describe("storage errors", () => {
     expect(cluster.leader(1)).toBeUndefined();
     cluster.publish(image([partition({ leaderEpoch: 2, partitionEpoch: 2 })]));
     expect(cluster.leader(1)?.leaderEpoch).toBe(2);
+  });
+
+  // An election that took the log for whole must not make an emptied one the leader.
+  test("a log that lost records leads only once the controller knows", async () => {
+    await cluster.begin(image([partition()]));
+    cluster.append(1, "a");
+    await cluster.until(() => cluster.leader(1)?.highWatermark === 1);
+    cluster.member(1).logs.lost.add("topic-id-0");
+    cluster.log(1).fail();
+    await cluster.until(() => cluster.assigned.length > 0);
+    expect(cluster.assigned).toMatchObject([{ lost: true }]);
+    cluster.publish(image([partition({ leaderEpoch: 2, partitionEpoch: 2 })]));
+    expect(cluster.leader(1)).toBeUndefined();
+    // The controller answered that it knew from index 100 on.
+    cluster.publish({
+      ...image([partition({ leaderEpoch: 3, partitionEpoch: 3 })]),
+      index: 100,
+    });
+    expect(cluster.leader(1)?.leaderEpoch).toBe(3);
   });
 
   test("a topic that is deleted takes its logs with it", async () => {

@@ -4,7 +4,12 @@
  * of its ISR had not heard of their new leader when they wrote; but whoever was elected is one of
  * them. Sources: KIP-101, KIP-966; Vanlightly's TLA+ model.
  */
-import { type Invariant, partitionByKey, type RunContext } from "../cluster/run-context.ts";
+import {
+  type Invariant,
+  logStart,
+  partitionByKey,
+  type RunContext,
+} from "../cluster/run-context.ts";
 
 export function staleLeader(context: RunContext): Invariant {
   return {
@@ -17,8 +22,9 @@ export function staleLeader(context: RunContext): Invariant {
       if (leader === node || own === undefined || newest.leaderEpoch <= own.leaderEpoch) return;
       if (context.wasWiped(leader) || context.newestImage().uncleanElectionsCount > 0) return;
       const log = context.logs.log(leader, key);
+      if (log?.at(baseOffset)?.crc === crc) return;
       // It may have been read, and deleted, by those who know the new leader.
-      if (log?.at(baseOffset)?.crc === crc || (log?.startOffset ?? 0) > baseOffset) return;
+      if (log !== undefined && logStart(context, leader, key) > baseOffset) return;
       context.fail(
         "P14 a stale leader acknowledges nothing that is lost",
         `${node} acknowledges ${key}:${baseOffset} of epoch ${own.leaderEpoch}, ${leader} leads epoch ${newest.leaderEpoch} without it`,

@@ -23,6 +23,12 @@ import { FAIL, type FinalRead, HistoryTables, OK, type OutcomeCounts } from "./t
 export interface CheckOptions {
   /** "prefix": retention may remove the beginning of any log. Default: what the history says. */
   readonly mayLose?: "prefix";
+  /**
+   * Readers may reach a leader that is cut off and has not learnt of its fall: what it serves is
+   * committed, but it knows of no later deletion (Kafka's model, too). Reads below a promised log
+   * start are then counted, not anomalies. Default false.
+   */
+  readonly staleLeaders?: boolean;
   /** Unknown if fewer of a hundred operations are ok. Default 50. */
   readonly minOkPercent?: number;
   /** Bound of the search for an order of metadata calls, per topic. Default 20,000. */
@@ -59,7 +65,12 @@ export function checkHistory(lines: Iterable<HistoryLine>, options: CheckOptions
   for (const line of lines) tables.take(line);
   tables.finish();
   const findings = new Findings();
-  const allowed: AllowedCounts = { duplicates: 0, reorderedSends: 0, lostWithWeakAcks: 0 };
+  const allowed: AllowedCounts = {
+    duplicates: 0,
+    reorderedSends: 0,
+    lostWithWeakAcks: 0,
+    staleReads: 0,
+  };
   const doubts: string[] = [];
   const rules = removalRules(tables, options);
   const final = tables.finals.at(-1);
@@ -73,6 +84,7 @@ export function checkHistory(lines: Iterable<HistoryLine>, options: CheckOptions
       findings,
       processNames: tables.processNames,
       allowed,
+      staleLeaders: options.staleLeaders === true,
       passed: new Uint8Array(order.count),
     };
     checkValues(check);

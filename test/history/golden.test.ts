@@ -32,6 +32,16 @@ describe("golden histories", () => {
     }
   });
 
+  it.each(["read", "earliest", "ahead"])(
+    "below a log start, where leaders may be cut off: %s",
+    (name) => {
+      const { lines } = read(`below-log-start-${name}`);
+      const { verdict, counts } = checkHistory(lines, { minOkPercent: 0, staleLeaders: true });
+      expect(verdict).toBe("valid");
+      expect(counts.staleReads).toBeGreaterThan(0);
+    },
+  );
+
   it.each(ANOMALIES)("there are five or more about %s", (anomaly) => {
     const about = names.filter((name) => name.startsWith(`${anomaly}-`));
     const found = about.filter((name) => read(name).expects.includes(anomaly));

@@ -22,7 +22,7 @@ export function tableOf(
   lines.push(
     "",
     `${counts.lines} lines, ${counts.processes} processes, ${counts.keys} keys, ${counts.reads} records read, ${counts.crashes} crashes, ${counts.faults} faults`,
-    `allowed: ${counts.duplicates} duplicates and ${counts.reorderedSends} reordered sends without idempotence, ${counts.lostWithWeakAcks} lost with acks 0 or 1`,
+    `allowed: ${counts.duplicates} duplicates and ${counts.reorderedSends} reordered sends without idempotence, ${counts.lostWithWeakAcks} lost with acks 0 or 1, ${counts.staleReads} read from leaders cut off`,
     "",
   );
   let name = "";

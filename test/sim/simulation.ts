@@ -259,7 +259,8 @@ class Run implements Play {
     if (verdict === "unknown") this.#unknown = `the history proves little: ${why.join("; ")}`;
     if (verdict !== "invalid") return;
     const [first] = anomalies;
-    this.#cluster.fail(`history: ${first?.name ?? "invalid"}`, why.join("; "));
+    const example = first === undefined ? [] : [`${first.text} (lines ${first.lines.join(", ")})`];
+    this.#cluster.fail(`history: ${first?.name ?? "invalid"}`, [...why, ...example].join("; "));
   }
 }
 

@@ -13,6 +13,8 @@ export interface KeyCheck {
   readonly findings: Findings;
   readonly processNames: readonly string[];
   readonly allowed: AllowedCounts;
+  /** A reader may have asked a leader that was cut off. */
+  readonly staleLeaders: boolean;
   /** By position: some reader passed over it. Written by the check of polls. */
   readonly passed: Uint8Array;
 }
@@ -25,6 +27,8 @@ export interface AllowedCounts {
   reorderedSends: number;
   /** Acknowledged with acks 0 or 1, never read though the final read is complete. */
   lostWithWeakAcks: number;
+  /** Below a promised log start, from a leader that may have been cut off. */
+  staleReads: number;
 }
 
 export function nameOf({ key }: KeyCheck, value: number): string {

@@ -30,6 +30,7 @@ const ATTRIBUTE_COMPRESSION = 0x07;
 const ATTRIBUTE_LOG_APPEND_TIME = 0x08;
 const ATTRIBUTE_TRANSACTIONAL = 0x10;
 const ATTRIBUTE_CONTROL = 0x20;
+const ATTRIBUTE_DELETE_HORIZON = 0x40;
 
 export interface BatchHeader {
   readonly baseOffset: Offset;
@@ -73,6 +74,34 @@ export function isTransactional(header: BatchHeader): boolean {
 
 export function isControl(header: BatchHeader): boolean {
   return (header.attributes & ATTRIBUTE_CONTROL) !== 0;
+}
+
+/** Whether records of the batch were compacted away: offsets then are no longer one after the other. */
+export function isCompacted(header: BatchHeader): boolean {
+  return header.recordsCount !== header.lastOffsetDelta + 1;
+}
+
+/**
+ * When the batch's tombstones may go (KIP-534), in wall-clock ms; undefined before the log cleaner
+ * has passed for the first time. It stands in place of the base timestamp.
+ */
+export function deleteHorizonOf(header: BatchHeader): number | undefined {
+  return hasDeleteHorizon(header) ? header.baseTimestamp : undefined;
+}
+
+export function hasDeleteHorizon(header: BatchHeader): boolean {
+  return (header.attributes & ATTRIBUTE_DELETE_HORIZON) !== 0;
+}
+
+/** The header with a delete horizon; timestamps of its records have to be counted from there. */
+export function withDeleteHorizon(header: BatchHeader, horizonMs: number): BatchHeader {
+  const attributes = header.attributes | ATTRIBUTE_DELETE_HORIZON;
+  return { ...header, attributes, baseTimestamp: horizonMs };
+}
+
+/** Attributes of a batch without records: nothing is compressed, nothing waits for a horizon. */
+export function attributesWithoutRecords(header: BatchHeader): number {
+  return header.attributes & ~(ATTRIBUTE_COMPRESSION | ATTRIBUTE_DELETE_HORIZON);
 }
 
 function corrupt(message: string): OttlaError {

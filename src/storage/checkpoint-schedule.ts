@@ -31,6 +31,14 @@ export class CheckpointSchedule {
     this.#coveredBytes = active.sizeBytes;
   }
 
+  /** What drops the checkpoints within `(from, to)`: the batches that they were taken at are gone. */
+  forgetting(from: Offset, to: Offset): StateChange[] {
+    const isWithin = (offset: Offset): boolean => offset > from && offset < to;
+    const gone = this.#offsets.filter(isWithin);
+    this.#offsets = this.#offsets.filter((offset) => !isWithin(offset));
+    return gone.map((offset) => ({ type: "drop-checkpoint", replica: this.#replica, offset }));
+  }
+
   /** What stores a checkpoint and drops those that it makes superfluous. */
   storing(checkpoint: Checkpoint): StateChange[] {
     const changes: StateChange[] = [{ type: "checkpoint", replica: this.#replica, checkpoint }];

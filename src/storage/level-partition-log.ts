@@ -12,7 +12,7 @@ import type { Offset, PartitionIndex, TopicId } from "../model/ids.ts";
 import { LIMITS } from "../model/limits.ts";
 import type { TopicConfig } from "../model/topic-config.ts";
 import type { Timer } from "../ports/clock.ts";
-import type { KeyValueStore, WriteOperation } from "../ports/key-value-store.ts";
+import type { WriteOperation } from "../ports/key-value-store.ts";
 import { type Batch, lastOffset } from "../record/batch.ts";
 import type { LeaderEpochs } from "../replica/leader-epochs.ts";
 import type { ProducerStates } from "../replica/producer-states.ts";
@@ -28,7 +28,8 @@ import type { ReplicaHead } from "./replica-states.ts";
 import { expiredCount } from "./retention.ts";
 import { barrier, Segment, timeIndexEntry } from "./segment.ts";
 import { batchKey } from "./segment-keys.ts";
-import { readSegment } from "./segment-reader.ts";
+import { SegmentLayout } from "./segment-layout.ts";
+import { SegmentReads } from "./segment-reads.ts";
 import { Serial } from "./serial.ts";
 import { storageError } from "./storage-error.ts";
 import { type TailBudget, TailCache, unpinned } from "./tail-cache.ts";
@@ -56,6 +57,8 @@ export class LevelPartitionLog implements PartitionLog {
   readonly #context: LogContext;
   readonly #pacer: CommitPacer;
   readonly #cache: TailCache;
+  readonly #layout: SegmentLayout;
+  readonly #reads: SegmentReads;
   readonly #times: TimeLookup;
   readonly #queue = new AppendQueue();
   readonly #serial = new Serial();
@@ -63,10 +66,8 @@ export class LevelPartitionLog implements PartitionLog {
   /** Directory removals and checkpoint writes that nobody waits for; `close` does. */
   readonly #background = new Set<Promise<void>>();
   #config: TopicConfig;
-  #segments: Segment[];
   #head: ReplicaHead;
   #checkpoints: CheckpointSchedule;
-  #sizeBytes: number;
   #logEndOffset: Offset;
   #writtenEnd: Offset;
   #flushedEnd: Offset;
@@ -97,18 +98,24 @@ export class LevelPartitionLog implements PartitionLog {
     this.producers = loaded.producers;
     this.#pacer = shared.pacer;
     this.#cache = new TailCache(shared.tailBudget);
+    this.#layout = new SegmentLayout(context, loaded.segments);
+    this.#reads = new SegmentReads({
+      context,
+      segments: () => this.#layout.segments,
+      assertUsable: () => this.#assertUsable(),
+      assertInRange: (offset) => this.#assertInRange(offset),
+      onFailed: (error) => this.#readFailed(error),
+    });
     this.#times = new TimeLookup({
       codecs: context.ports.codecs,
-      search: (segment, work) => this.#searchSegment(segment, work),
-      segments: () => this.#segments,
+      search: (segment, work) => this.#reads.search(segment, work),
+      segments: () => this.#layout.segments,
       logStartOffset: () => this.logStartOffset,
       read: (from, limits) => this.read(from, limits),
     });
     this.#config = config;
-    this.#segments = [...loaded.segments];
     this.#head = loaded.head;
     this.#checkpoints = this.#scheduleOf(loaded);
-    this.#sizeBytes = sizeOf(loaded.segments);
     this.#logEndOffset = loaded.logEndOffset;
     this.#writtenEnd = loaded.logEndOffset;
     this.#flushedEnd = loaded.logEndOffset;
@@ -136,11 +143,11 @@ export class LevelPartitionLog implements PartitionLog {
   }
 
   get sizeBytes(): number {
-    return this.#sizeBytes;
+    return this.#layout.sizeBytes;
   }
 
   get segmentsCount(): number {
-    return this.#segments.length;
+    return this.#layout.segments.length;
   }
 
   get queuedBytes(): number {
@@ -157,7 +164,7 @@ export class LevelPartitionLog implements PartitionLog {
   }
 
   get #active(): Segment {
-    return this.#segments.at(-1) as Segment;
+    return this.#layout.active;
   }
 
   /** `flush.messages=1`: only what is fsynced counts. */
@@ -191,7 +198,7 @@ export class LevelPartitionLog implements PartitionLog {
     await this.#cut(async () => {
       const limits = { maxBytes: 1, upTo: Number.MAX_SAFE_INTEGER };
       const cached = this.#cache.read(offset, limits.maxBytes, limits.upTo);
-      const [holder] = cached ?? (await this.#readSegment(offset, limits));
+      const [holder] = cached ?? (await this.#reads.read(offset, limits));
       assert(holder !== undefined, `no batch holds offset ${offset} below the log end`);
       return { ...this.#head, cut: { offset: holder.header.baseOffset, reset: false } };
     });
@@ -222,12 +229,12 @@ export class LevelPartitionLog implements PartitionLog {
     upTo: Offset,
   ): Promise<TimestampedOffset | undefined> {
     this.#assertUsable();
-    return await this.#times.first(timestamp, upTo);
+    return await this.#reads.retrying(() => this.#times.first(timestamp, upTo));
   }
 
   async offsetOfMaxTimestamp(upTo: Offset): Promise<TimestampedOffset | undefined> {
     this.#assertUsable();
-    return await this.#times.max(upTo);
+    return await this.#reads.retrying(() => this.#times.max(upTo));
   }
 
   saveHighWatermark(highWatermark: Offset): void {
@@ -254,12 +261,12 @@ export class LevelPartitionLog implements PartitionLog {
     }
     if (!deletes) return;
     await this.#exclusively(async () => {
-      const droppable = this.#segments.filter(
+      const droppable = this.#layout.segments.filter(
         (segment) => segment.sealed && segment.endOffset <= highWatermark,
       );
       const count = expiredCount(droppable, this.#config, {
         nowMs,
-        logBytes: this.#sizeBytes,
+        logBytes: this.sizeBytes,
       });
       const last = droppable[count - 1];
       if (last !== undefined && last.endOffset > this.logStartOffset) {
@@ -314,7 +321,7 @@ export class LevelPartitionLog implements PartitionLog {
     await this.#draining;
     await this.#serial.run(() => Promise.resolve());
     await Promise.all(this.#background);
-    for (const { path } of this.#segments) await this.#context.pool.close(path);
+    for (const { path } of this.#layout.segments) await this.#context.pool.close(path);
   }
 
   /** Takes the log offline for an error of its own or of its directory. Only the first counts. */
@@ -332,7 +339,7 @@ export class LevelPartitionLog implements PartitionLog {
       reason: error.message,
     });
     // A store that failed says nothing reliable any more; it is opened and verified anew.
-    for (const { path } of this.#segments) void pool.close(path);
+    for (const { path } of this.#layout.segments) void pool.close(path);
     this.#flushWaiters.rejectAll(this.#offline());
     this.onFailure(error);
   }
@@ -390,7 +397,7 @@ export class LevelPartitionLog implements PartitionLog {
     this.epochs.assign(header.leaderEpoch, header.baseOffset);
     this.producers.update(header);
     const timeIndex = active.add(batch, nowMs);
-    this.#sizeBytes += bytes.length;
+    this.#layout.grow(bytes.length);
     this.#logEndOffset = active.endOffset;
     this.#queue.push({ type: "batch", batch, segment: active, timeIndex });
     this.#cache.push(batch);
@@ -400,7 +407,7 @@ export class LevelPartitionLog implements PartitionLog {
   #roll(): void {
     const old = this.#active;
     const summary = emptySegmentSummary(this.#logEndOffset);
-    this.#segments.push(new Segment(this.#context.path, summary, false));
+    this.#layout.push(new Segment(this.#context.path, summary, false));
     this.#checkpoints.taken(this.#active);
     this.#queue.push({ type: "seal", segment: old, checkpoint: this.#checkpoint() });
   }
@@ -504,7 +511,7 @@ export class LevelPartitionLog implements PartitionLog {
   async #writeBarrier(): Promise<void> {
     if (this.#flushedEnd >= this.#writtenEnd) return;
     const end = this.#writtenEnd;
-    const segment = this.#segments.findLast(({ baseOffset }) => baseOffset < end);
+    const segment = this.#layout.before(end);
     assert(segment !== undefined, "what was written lies in a segment");
     await this.#writeBarrierAt(segment, end);
     this.#advance(end, true);
@@ -606,7 +613,7 @@ export class LevelPartitionLog implements PartitionLog {
   async #becomeDirty(): Promise<void> {
     const { directory, key, pool } = this.#context;
     const end = this.#writtenEnd;
-    const segment = this.#segments.findLast(({ baseOffset }) => baseOffset < end);
+    const segment = this.#layout.before(end);
     if (segment !== undefined && !segment.sealed) {
       const last = await pool.use(segment.path, { active: true, create: false }, (store) =>
         store.get(batchKey(end - 1)),
@@ -636,25 +643,14 @@ export class LevelPartitionLog implements PartitionLog {
   }
 
   async #raiseLogStart(offset: Offset): Promise<void> {
-    const { directory, key } = this.#context;
-    const count = this.#segments.findIndex(
-      ({ sealed, endOffset }) => !sealed || endOffset > offset,
-    );
-    const dropped = this.#segments.slice(0, count);
     this.#head = { ...this.#head, logStartOffset: offset };
-    await directory.states.commit([
-      { type: "head", replica: key, head: this.#head },
-      ...dropped.map(
-        ({ baseOffset }) => ({ type: "drop-segment", replica: key, baseOffset }) as const,
-      ),
-    ]);
-    this.#segments = this.#segments.slice(count);
+    const dropped = await this.#layout.dropBelow(offset, {
+      type: "head",
+      replica: this.#context.key,
+      head: this.#head,
+    });
     raiseEpochStart(this.epochs, offset, this.#logEndOffset);
-    this.#sizeBytes -= sizeOf(dropped);
-    for (const segment of dropped) {
-      segment.dropped = true;
-      this.#inBackground(removeDirectory(this.#context, segment.path));
-    }
+    for (const { path } of dropped) this.#inBackground(removeDirectory(this.#context, path));
   }
 
   /** Writes the intent, then lets loading carry it out, as it would after a crash. */
@@ -684,9 +680,8 @@ export class LevelPartitionLog implements PartitionLog {
 
   #adopt(loaded: LoadedLog): void {
     this.#head = loaded.head;
-    this.#segments = [...loaded.segments];
+    this.#layout.replaceAll(loaded.segments);
     this.#checkpoints = this.#scheduleOf(loaded);
-    this.#sizeBytes = sizeOf(loaded.segments);
     this.epochs.clear();
     for (const { epoch, startOffset } of loaded.epochs.starts) {
       this.epochs.assign(epoch, startOffset);
@@ -704,36 +699,18 @@ export class LevelPartitionLog implements PartitionLog {
   }
 
   async #readStored(from: Offset, limits: ReadLimits): Promise<readonly Batch[]> {
-    if (!this.#cutting) return this.#readSegment(from, limits);
+    if (!this.#cutting) return this.#reads.read(from, limits);
     await this.#serial.run(() => Promise.resolve());
     return this.read(from, limits);
   }
 
-  async #readSegment(from: Offset, limits: ReadLimits): Promise<readonly Batch[]> {
-    const segment = this.#segments.findLast(({ baseOffset }) => baseOffset <= from);
-    assert(segment !== undefined, `a segment holds offset ${from}`);
-    const { crc32c } = this.#context.ports.codecs;
-    return await this.#searchSegment(segment, (store) => readSegment(store, from, limits, crc32c));
-  }
-
-  async #searchSegment<Result>(
-    segment: Segment,
-    work: (store: KeyValueStore) => Promise<Result>,
-  ): Promise<Result> {
-    const use = { active: !segment.sealed, create: false };
-    try {
-      return await this.#context.pool.use(segment.path, use, work);
-    } catch (error) {
-      this.#assertUsable();
-      // Retention took the segment while the read waited for it: not a fault of the disk.
-      if (segment.dropped) this.#assertInRange(segment.baseOffset);
-      // A read may fail anywhere, also far below the last checkpoint.
-      this.#wholeSuspect = true;
-      this.fail(error);
-      // What LevelDB says of its files is this broker's own concern: who reads goes to another
-      // replica, which a code that is not retriable would forbid.
-      throw toOttlaError(error).code === "CORRUPT_MESSAGE" ? error : this.#offline();
-    }
+  #readFailed(error: unknown): unknown {
+    // A read may fail anywhere, also far below the last checkpoint.
+    this.#wholeSuspect = true;
+    this.fail(error);
+    // What LevelDB says of its files is this broker's own concern: who reads goes to another
+    // replica, which a code that is not retriable would forbid.
+    return toOttlaError(error).code === "CORRUPT_MESSAGE" ? error : this.#offline();
   }
 
   async #exclusively(work: () => Promise<void>): Promise<void> {
@@ -769,8 +746,4 @@ function isRefusal(error: unknown): boolean {
   if (error instanceof AssertionError) return true;
   const { code } = toOttlaError(error);
   return code === "OFFSET_OUT_OF_RANGE" || code === "CLOSED";
-}
-
-function sizeOf(segments: readonly Segment[]): number {
-  return segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }

@@ -15,6 +15,7 @@ import { LeaderEpochs } from "../replica/leader-epochs.ts";
 import { ProducerStates } from "../replica/producer-states.ts";
 import { type Checkpoint, emptySegmentSummary, type SegmentSummary } from "./checkpoint.ts";
 import type { LogContext } from "./log-context.ts";
+import { DELETED_SUFFIX } from "./replica-names.ts";
 import type { ReplicaHead, ReplicaState, StateChange } from "./replica-states.ts";
 import {
   barrier,
@@ -25,6 +26,7 @@ import {
   visitEntries,
 } from "./segment.ts";
 import { batchKey, isBatchKey, segmentBase, segmentName } from "./segment-keys.ts";
+import { recoverSwap } from "./segment-swap.ts";
 
 /**
  * - `trust`: a log that was closed clean is not read;
@@ -54,8 +56,6 @@ export type LoadResult =
       readonly lost: boolean;
     }
   | { readonly type: "damaged"; readonly reason: string };
-
-const DELETED_SUFFIX = ".deleted";
 
 /** Renames first, so that a crash during the removal leaves nothing that looks like a log. */
 export async function removeDirectory(context: LogContext, path: string): Promise<void> {
@@ -155,6 +155,7 @@ class LogLoader {
     if (this.#state.damaged) {
       return { type: "damaged", reason: "what the broker remembers of it fails its CRC" };
     }
+    await this.#finishSwap();
     await this.#listSegments();
     const [first] = this.#bases;
     if (this.#state.head === undefined && first !== undefined) {
@@ -169,6 +170,13 @@ class LogLoader {
       }
     }
     return this.#verify(mode === "whole");
+  }
+
+  async #finishSwap(): Promise<void> {
+    const { directory, key, path, ports } = this.#context;
+    const { swap } = this.#state;
+    await recoverSwap(ports.files, path, swap);
+    if (swap !== undefined) await directory.states.commit([{ type: "drop-swap", replica: key }]);
   }
 
   async #listSegments(): Promise<void> {

@@ -5,6 +5,9 @@
  *   s/<topicId>-<partition>/head                 log start, clean flag, truncation intent
  *   s/<topicId>-<partition>/hw                   saved high watermark
  *   s/<topicId>-<partition>/segment/<base>       summary of a sealed segment
+ *   s/<topicId>-<partition>/swap                 a cleaned segment that takes the place of others
+ *   s/<topicId>-<partition>/cleaned              how far the log cleaner has come
+ *   p/<topicId>-<partition>                      the producers' states there
  *   c/<topicId>-<partition>/<offset>             checkpoint
  *   clean-shutdown                               broker epoch of a clean stop
  */
@@ -13,6 +16,7 @@ import type { OttlaError } from "../model/errors.ts";
 import type { BrokerEpoch, Offset } from "../model/ids.ts";
 import type { Crc32c } from "../ports/codecs.ts";
 import type { KeyValueStore, KeyValueStores, WriteOperation } from "../ports/key-value-store.ts";
+import type { ProducerState } from "../replica/producer-states.ts";
 import { decodeChecked, encodeChecked } from "./checked-value.ts";
 import type { Checkpoint, SegmentSummary } from "./checkpoint.ts";
 import type { PendingOperations } from "./pending-operations.ts";
@@ -37,10 +41,28 @@ export interface ReplicaHead {
   readonly cut: { readonly offset: Offset; readonly reset: boolean } | null;
 }
 
+/** A cleaned segment is whole on disk, and the directories move; see `segment-swap.ts`. */
+export interface SegmentSwap {
+  /** Base offset of the cleaned segment, and of the first that it replaces. */
+  readonly base: Offset;
+  /** Base offsets of the segments that it replaces. */
+  readonly replaced: readonly Offset[];
+}
+
+/** Everything below `offset` has been through the log cleaner once. */
+export interface CleanedState {
+  readonly offset: Offset;
+  /** As folded from the log up to there. */
+  readonly producers: readonly ProducerState[];
+}
+
 export interface ReplicaState {
   readonly head: ReplicaHead | undefined;
   readonly highWatermark: Offset;
   readonly segments: ReadonlyMap<Offset, SegmentSummary>;
+  readonly swap: SegmentSwap | undefined;
+  /** Undefined: never cleaned, or cut below what had been. */
+  readonly cleanedOffset: Offset | undefined;
   /** A value failed its CRC: nothing here can be believed. */
   readonly damaged: boolean;
 }
@@ -50,6 +72,10 @@ export type StateChange =
   | { readonly type: "high-watermark"; readonly replica: string; readonly offset: Offset }
   | { readonly type: "segment"; readonly replica: string; readonly segment: SegmentSummary }
   | { readonly type: "drop-segment"; readonly replica: string; readonly baseOffset: Offset }
+  | { readonly type: "swap"; readonly replica: string; readonly swap: SegmentSwap }
+  | { readonly type: "drop-swap"; readonly replica: string }
+  | { readonly type: "cleaned"; readonly replica: string; readonly cleaned: CleanedState }
+  | { readonly type: "drop-cleaned"; readonly replica: string }
   | { readonly type: "checkpoint"; readonly replica: string; readonly checkpoint: Checkpoint }
   | { readonly type: "drop-checkpoint"; readonly replica: string; readonly offset: Offset };
 
@@ -57,6 +83,8 @@ interface MutableState {
   head: ReplicaHead | undefined;
   highWatermark: Offset;
   segments: Map<Offset, SegmentSummary>;
+  swap: SegmentSwap | undefined;
+  cleanedOffset: Offset | undefined;
   damaged: boolean;
 }
 
@@ -64,6 +92,8 @@ const NO_STATE: ReplicaState = {
   head: undefined,
   highWatermark: 0,
   segments: new Map(),
+  swap: undefined,
+  cleanedOffset: undefined,
   damaged: false,
 };
 
@@ -128,10 +158,7 @@ export class ReplicaStates {
    * Rejects with the storage error that took the directory's state offline.
    */
   commit(changes: readonly StateChange[]): Promise<void> {
-    for (const change of changes) {
-      this.#queued.push(this.#operation(change));
-      this.#queuedChanges.push(change);
-    }
+    for (const change of changes) this.#queue(change, true);
     return this.#schedule();
   }
 
@@ -141,12 +168,13 @@ export class ReplicaStates {
     const state = this.get(replica);
     this.#queued.push({ type: "delete", key: utf8(`s/${replica}/head`) });
     this.#queued.push({ type: "delete", key: utf8(`s/${replica}/hw`) });
+    this.#queue({ type: "drop-swap", replica }, false);
+    this.#queue({ type: "drop-cleaned", replica }, false);
     for (const base of state.segments.keys()) {
-      const change = { type: "drop-segment", replica, baseOffset: base } as const;
-      this.#queued.push(this.#operation(change));
+      this.#queue({ type: "drop-segment", replica, baseOffset: base }, false);
     }
     for (const offset of await this.checkpointOffsets(replica)) {
-      this.#queued.push(this.#operation({ type: "drop-checkpoint", replica, offset }));
+      this.#queue({ type: "drop-checkpoint", replica, offset }, false);
     }
     await this.#schedule();
     this.#states.delete(replica);
@@ -187,6 +215,13 @@ export class ReplicaStates {
     const value = await this.#watched(this.#store.get(key));
     if (value === undefined) return undefined;
     return decodeChecked(value, this.#options.crc32c) as Checkpoint | undefined;
+  }
+
+  /** Undefined if the log was never cleaned, or if that is damaged. */
+  async cleaned(replica: string): Promise<CleanedState | undefined> {
+    const value = await this.#watched(this.#store.get(utf8(`p/${replica}`)));
+    if (value === undefined) return undefined;
+    return decodeChecked(value, this.#options.crc32c) as CleanedState | undefined;
   }
 
   /** The broker epoch of a clean stop, -1 for none; removed durably, for a crash must not find it. */
@@ -238,27 +273,43 @@ export class ReplicaStates {
     for (const change of changes) this.#apply(change);
   }
 
-  #operation(change: StateChange): WriteOperation {
-    const state = `s/${change.replica}/`;
+  /** `remembered`: also here once it is written. */
+  #queue(change: StateChange, remembered: boolean): void {
+    this.#queued.push(...this.#operations(change));
+    if (remembered) this.#queuedChanges.push(change);
+  }
+
+  #operations(change: StateChange): readonly WriteOperation[] {
+    const { replica } = change;
+    const state = `s/${replica}/`;
+    const remove = (key: string): WriteOperation => ({ type: "delete", key: utf8(key) });
     switch (change.type) {
       case "head":
-        return this.#put(`${state}head`, change.head);
+        return [this.#put(`${state}head`, change.head)];
       case "high-watermark":
-        return this.#put(`${state}hw`, change.offset);
-      case "segment":
-        return this.#put(
-          `${state}segment/${segmentName(change.segment.baseOffset)}`,
-          change.segment,
-        );
+        return [this.#put(`${state}hw`, change.offset)];
+      case "segment": {
+        const { segment } = change;
+        return [this.#put(`${state}segment/${segmentName(segment.baseOffset)}`, segment)];
+      }
       case "drop-segment":
-        return { type: "delete", key: utf8(`${state}segment/${segmentName(change.baseOffset)}`) };
-      case "checkpoint":
-        return this.#put(
-          `c/${change.replica}/${segmentName(change.checkpoint.offset)}`,
-          change.checkpoint,
-        );
+        return [remove(`${state}segment/${segmentName(change.baseOffset)}`)];
+      case "swap":
+        return [this.#put(`${state}swap`, change.swap)];
+      case "drop-swap":
+        return [remove(`${state}swap`)];
+      case "cleaned": {
+        const { cleaned } = change;
+        return [this.#put(`${state}cleaned`, cleaned.offset), this.#put(`p/${replica}`, cleaned)];
+      }
+      case "drop-cleaned":
+        return [remove(`${state}cleaned`), remove(`p/${replica}`)];
+      case "checkpoint": {
+        const { checkpoint } = change;
+        return [this.#put(`c/${replica}/${segmentName(checkpoint.offset)}`, checkpoint)];
+      }
       case "drop-checkpoint":
-        return { type: "delete", key: utf8(`c/${change.replica}/${segmentName(change.offset)}`) };
+        return [remove(`c/${replica}/${segmentName(change.offset)}`)];
     }
   }
 
@@ -281,6 +332,18 @@ export class ReplicaStates {
       case "drop-segment":
         state.segments.delete(change.baseOffset);
         break;
+      case "swap":
+        state.swap = change.swap;
+        break;
+      case "drop-swap":
+        state.swap = undefined;
+        break;
+      case "cleaned":
+        state.cleanedOffset = change.cleaned.offset;
+        break;
+      case "drop-cleaned":
+        state.cleanedOffset = undefined;
+        break;
       case "checkpoint":
       case "drop-checkpoint":
         break;
@@ -290,7 +353,7 @@ export class ReplicaStates {
   #mutable(replica: string): MutableState {
     let state = this.#states.get(replica);
     if (state === undefined) {
-      state = { head: undefined, highWatermark: 0, segments: new Map(), damaged: false };
+      state = { ...NO_STATE, segments: new Map() };
       this.#states.set(replica, state);
     }
     return state;
@@ -304,6 +367,8 @@ export class ReplicaStates {
       if (decoded === undefined) state.damaged = true;
       else if (kind === "head") state.head = decoded as ReplicaHead;
       else if (kind === "hw") state.highWatermark = decoded as Offset;
+      else if (kind === "swap") state.swap = decoded as SegmentSwap;
+      else if (kind === "cleaned") state.cleanedOffset = decoded as Offset;
       else {
         const segment = decoded as SegmentSummary;
         state.segments.set(segment.baseOffset, segment);

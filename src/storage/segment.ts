@@ -37,6 +37,8 @@ export class Segment {
   sealed = false;
   /** Retention has taken it out of the log. */
   dropped = false;
+  /** The log cleaner has put another in its place. */
+  replaced = false;
   /** Bytes appended since the last entry of the time index; the first batch always gets one. */
   #unindexedBytes = TIME_INDEX_INTERVAL_BYTES;
 
@@ -73,7 +75,9 @@ export class Segment {
     if (this.createdMs < 0) this.createdMs = nowMs;
     this.endOffset = lastOffset(header) + 1;
     this.sizeBytes += bytes.length;
-    this.maxTimestamp = Math.max(this.maxTimestamp, header.maxTimestamp);
+    // A batch whose records are gone keeps its timestamp for the producer's state alone.
+    const maxTimestamp = header.recordsCount === 0 ? -1 : header.maxTimestamp;
+    this.maxTimestamp = Math.max(this.maxTimestamp, maxTimestamp);
     this.#unindexedBytes += bytes.length;
     if (this.#unindexedBytes < TIME_INDEX_INTERVAL_BYTES) return undefined;
     this.#unindexedBytes = 0;

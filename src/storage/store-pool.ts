@@ -3,7 +3,8 @@
  * cut from one budget. A database is never closed under somebody who uses it, nor used once its
  * closing has begun (a native store may crash the process otherwise).
  */
-import { toOttlaError } from "../model/errors.ts";
+import { assert } from "../base/assert.ts";
+import { OttlaError, toOttlaError } from "../model/errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { KeyValueStore, KeyValueStores } from "../ports/key-value-store.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -23,6 +24,11 @@ export interface StoreUse {
   readonly active: boolean;
   /** Else a missing database is an error: a reader must never make an empty one. */
   readonly create: boolean;
+  /**
+   * Asked in the turn in which the database would be opened: true if its segment left the log
+   * meanwhile. LevelDB makes the directory that it does not find, and that would pass for a segment.
+   */
+  readonly isGone?: () => boolean;
 }
 
 interface PooledStore {
@@ -46,6 +52,8 @@ export class StorePool {
   readonly #pending: PendingOperations;
   /** In order of last use. */
   readonly #stores = new Map<string, PooledStore>();
+  /** Nobody uses what lies here until the promise settles. */
+  readonly #gates = new Map<string, Promise<void>>();
 
   constructor(ports: StorePoolPorts, pending: PendingOperations) {
     this.#ports = ports;
@@ -56,17 +64,23 @@ export class StorePool {
     return this.#stores.size;
   }
 
-  /** Runs `work` with the database at `path`, which stays open until it settles. */
+  /**
+   * Runs `work` with the database at `path`, which stays open until it settles. Rejects with CLOSED
+   * if the segment is gone.
+   */
   async use<Result>(
     path: string,
     use: StoreUse,
     work: (store: KeyValueStore) => Promise<Result>,
   ): Promise<Result> {
     let pooled = this.#stores.get(path);
-    while (pooled?.closing !== undefined) {
-      await pooled.closing;
+    for (;;) {
+      const busy = this.#gates.get(path) ?? pooled?.closing;
+      if (busy === undefined) break;
+      await busy;
       pooled = this.#stores.get(path);
     }
+    if (use.isGone?.() === true) throw new OttlaError("CLOSED", `${path} is gone`);
     if (pooled === undefined) pooled = this.#open(path, use);
     pooled.usersCount++;
     pooled.active = use.active;
@@ -99,6 +113,25 @@ export class StorePool {
     if (pooled === undefined) return;
     pooled.closing ??= this.#finish(path, pooled);
     await pooled.closing;
+  }
+
+  /** Runs `work` while the databases at `paths` are closed; whoever wants one waits. */
+  async withClosed(paths: readonly string[], work: () => Promise<void>): Promise<void> {
+    let open = (): void => undefined;
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    for (const path of paths) {
+      assert(!this.#gates.has(path), `${path} is closed for one at a time`);
+      this.#gates.set(path, gate);
+    }
+    try {
+      await Promise.all(paths.map((path) => this.close(path)));
+      await work();
+    } finally {
+      for (const path of paths) this.#gates.delete(path);
+      open();
+    }
   }
 
   /** Closes what nobody has used for a while. */

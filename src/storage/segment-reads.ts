@@ -1,0 +1,95 @@
+/**
+ * Reads of a log's stored batches. A segment may leave the log while a read waits for it: by
+ * retention, which puts the offset out of range, or because the log cleaner put another in its
+ * place, which is then read instead.
+ */
+import { assert } from "../base/assert.ts";
+import type { Offset } from "../model/ids.ts";
+import type { Entry, KeyValueStore } from "../ports/key-value-store.ts";
+import type { Batch } from "../record/batch.ts";
+import type { ReadLimits } from "./log.ts";
+import type { LogContext } from "./log-context.ts";
+import type { Segment } from "./segment.ts";
+import { batchKey, isBatchKey } from "./segment-keys.ts";
+import { readSegment } from "./segment-reader.ts";
+
+const CHUNK_ENTRIES_COUNT = 4_096;
+
+export interface SegmentReadsSource {
+  readonly context: LogContext;
+  readonly segments: () => readonly Segment[];
+  /** Throws what a reader is told if the log is closed or offline. */
+  readonly assertUsable: () => void;
+  /** Throws OFFSET_OUT_OF_RANGE. */
+  readonly assertInRange: (offset: Offset) => void;
+  /** A database failed: takes the log offline and returns what the reader is told. */
+  readonly onFailed: (thrown: unknown) => unknown;
+}
+
+/** Thrown to whoever still holds a segment that the log cleaner has replaced. */
+class SegmentReplaced extends Error {
+  override readonly name = "SegmentReplaced";
+}
+
+export class SegmentReads {
+  readonly #source: SegmentReadsSource;
+
+  constructor(source: SegmentReadsSource) {
+    this.#source = source;
+  }
+
+  /** As `PartitionLog.read`, of what is stored. */
+  read(from: Offset, limits: ReadLimits): Promise<readonly Batch[]> {
+    const { crc32c } = this.#source.context.ports.codecs;
+    return this.retrying(() => {
+      const segment = this.#source.segments().findLast(({ baseOffset }) => baseOffset <= from);
+      assert(segment !== undefined, `a segment holds offset ${from}`);
+      return this.search(segment, (store) => readSegment(store, from, limits, crc32c));
+    });
+  }
+
+  /** Repeats work on segments that the log cleaner replaced meanwhile. */
+  async retrying<Result>(work: () => Promise<Result>): Promise<Result> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof SegmentReplaced)) throw error;
+      }
+    }
+  }
+
+  /** Runs `work` on the segment's database. */
+  async search<Result>(
+    segment: Segment,
+    work: (store: KeyValueStore) => Promise<Result>,
+  ): Promise<Result> {
+    const { context, assertUsable, assertInRange, onFailed } = this.#source;
+    const isGone = (): boolean => segment.dropped || segment.replaced;
+    const use = { active: !segment.sealed, create: false, isGone };
+    try {
+      return await context.pool.use(segment.path, use, work);
+    } catch (error) {
+      if (segment.replaced) throw new SegmentReplaced();
+      assertUsable();
+      if (segment.dropped) assertInRange(segment.baseOffset);
+      throw onFailed(error);
+    }
+  }
+
+  /** The next batches of a segment as they are stored, unchecked, about `maxBytes` of them. */
+  async entries(segment: Segment, from: Offset, maxBytes: number): Promise<readonly Entry[]> {
+    return await this.search(segment, async (store) => {
+      const iterator = store.iterate({ gte: batchKey(from) });
+      try {
+        for (;;) {
+          const entries = await iterator.next(CHUNK_ENTRIES_COUNT, maxBytes);
+          const batches = entries.filter(({ key }) => isBatchKey(key));
+          if (batches.length > 0 || entries.length === 0) return batches;
+        }
+      } finally {
+        await iterator.close();
+      }
+    });
+  }
+}

@@ -148,6 +148,38 @@ export const GAUGES = {
     help: "Bytes of batches in the local replica.",
     labels: ["topic", "partition"],
   },
+  kafka_log_logcleaner_cleaner_recopy_percent: {
+    help: "Bytes written by the last cleaning of a log, of those read.",
+    labels: [],
+  },
+  kafka_log_logcleaner_max_buffer_utilization_percent: {
+    help: "Part of the memory for keys that the last cleaning used.",
+    labels: [],
+  },
+  kafka_log_logcleaner_max_clean_time_secs: {
+    help: "Duration of the last cleaning of a log.",
+    labels: [],
+  },
+  kafka_log_logcleaner_max_compaction_delay_secs: {
+    help: "Longest time by which max.compaction.lag.ms is exceeded.",
+    labels: [],
+  },
+  kafka_log_logcleanermanager_max_dirty_percent: {
+    help: "Largest dirty part of a compacted log on this broker.",
+    labels: [],
+  },
+  kafka_log_logcleanermanager_time_since_last_run_ms: {
+    help: "Milliseconds since the log cleaner last looked for work.",
+    labels: [],
+  },
+  kafka_log_logcleanermanager_uncleanable_partitions_count: {
+    help: "Compacted logs that cannot be cleaned.",
+    labels: ["logDirectory"],
+  },
+  kafka_log_logcleanermanager_uncleanable_bytes: {
+    help: "Bytes of compacted logs that cannot be cleaned.",
+    labels: ["logDirectory"],
+  },
   ottla_replica_lag_records: {
     help: "Records by which a follower's durable end lags the leader's log end.",
     labels: ["topic", "partition", "follower"],

@@ -10,9 +10,15 @@ export interface TopicConfig {
   readonly flushMessages: number;
   readonly flushMs: number;
   readonly maxMessageBytes: number;
+  /** How long a record may stay out of compaction. */
+  readonly maxCompactionLagMs: number;
   readonly messageTimestampType: "CreateTime" | "LogAppendTime";
   readonly messageTimestampBeforeMaxMs: number;
   readonly messageTimestampAfterMaxMs: number;
+  /** Part of a compacted log that has to be dirty before it is cleaned, of [0, 1]. */
+  readonly minCleanableDirtyRatio: number;
+  /** How long a record stays out of compaction at least. */
+  readonly minCompactionLagMs: number;
   /** As configured; what counts is min(this, replication factor). */
   readonly minInsyncReplicas: number;
   /** -1: for ever. */

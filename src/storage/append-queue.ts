@@ -2,9 +2,14 @@
  * What waits for a partition's disk, in order: batches, and between them what may be done only once
  * everything before is written (sealing a segment, storing a checkpoint).
  */
-import type { Batch } from "../record/batch.ts";
+import { OttlaError } from "../model/errors.ts";
+import { LIMITS } from "../model/limits.ts";
+import type { WriteOperation } from "../ports/key-value-store.ts";
+import { type Batch, lastOffset } from "../record/batch.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import type { Segment } from "./segment.ts";
+import type { LogContext } from "./log-context.ts";
+import { type Segment, timeIndexEntry } from "./segment.ts";
+import { batchKey } from "./segment-keys.ts";
 
 export type QueuedWork =
   | {
@@ -81,5 +86,46 @@ export class AppendQueue {
     if (this.#first < this.#items.length && this.#first < 1_024) return;
     this.#items.splice(0, this.#first);
     this.#first = 0;
+  }
+}
+
+/** One write for a run of batches, with the entries of the time index beside them. */
+export function writeOf(run: readonly QueuedBatch[]): {
+  readonly operations: readonly WriteOperation[];
+  readonly bytes: number;
+  readonly messages: number;
+} {
+  const operations: WriteOperation[] = [];
+  let bytes = 0;
+  let messages = 0;
+  for (const { batch, timeIndex } of run) {
+    const offset = lastOffset(batch.header);
+    operations.push({ type: "put", key: batchKey(offset), value: batch.bytes });
+    if (timeIndex !== undefined) operations.push(timeIndexEntry(offset, timeIndex));
+    bytes += batch.bytes.length;
+    messages += batch.header.recordsCount;
+  }
+  return { operations, bytes, messages };
+}
+
+/** Throws DISK_FULL, or THROTTLING_QUOTA_EXCEEDED if the batches would wait behind too much. */
+export function assertRoom(
+  { directory, key }: LogContext,
+  queue: AppendQueue,
+  batches: readonly Batch[],
+): void {
+  if (directory.full) {
+    throw new OttlaError(
+      "DISK_FULL",
+      `${key}: free space of ${directory.path} is below the reserve`,
+    );
+  }
+  let size = queue.bytes;
+  for (const { bytes } of batches) size += bytes.length;
+  if (size > LIMITS.appendQueueBytes && queue.bytes > 0) {
+    throw new OttlaError(
+      "THROTTLING_QUOTA_EXCEEDED",
+      `${key}: ${queue.bytes} bytes wait for the disk, allowed are ${LIMITS.appendQueueBytes}`,
+    );
   }
 }

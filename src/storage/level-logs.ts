@@ -16,6 +16,12 @@ import { CommitPacer } from "./commit-pacer.ts";
 import { DataDirectory, FREE_SPACE_RESERVE_BYTES } from "./data-directory.ts";
 import { LevelPartitionLog, type SharedResources } from "./level-partition-log.ts";
 import type { LocalReplica, Logs, PartitionLog, RecoveryReport, ReplicaName } from "./log.ts";
+import {
+  type CleanerLog,
+  DEFAULT_LOG_CLEANER_CONFIG,
+  LogCleaner,
+  type LogCleanerConfig,
+} from "./log-cleaner.ts";
 import type { LogContext } from "./log-context.ts";
 import { type LoadMode, loadLog } from "./log-loading.ts";
 import { PendingOperations } from "./pending-operations.ts";
@@ -38,6 +44,8 @@ export interface LevelLogsOptions {
   readonly logDirs: readonly string[];
   /** Appends are refused with DISK_FULL below this much free space. Default 256 MiB. */
   readonly freeSpaceReserveBytes?: number;
+  /** Asked again and again; default: Kafka's defaults. */
+  readonly cleanerConfig?: () => LogCleanerConfig;
 }
 
 /** One replica as this broker knows it, open or not. */
@@ -67,6 +75,7 @@ export class LevelLogs implements Logs {
   readonly #pending: PendingOperations;
   readonly #shared: SharedResources;
   readonly #slots = new Map<string, ReplicaSlot>();
+  readonly #cleaner: LogCleaner;
   readonly #lost = new Map<string, TopicPartition>();
   #tickTimer: Timer | undefined;
   #ticking: Promise<void> = Promise.resolve();
@@ -79,13 +88,22 @@ export class LevelLogs implements Logs {
     directories: readonly DataDirectory[],
     pending: PendingOperations,
     cleanShutdownEpoch: BrokerEpoch,
+    cleanerConfig: () => LogCleanerConfig,
   ) {
     this.#ports = ports;
     this.#directories = directories;
     this.#pending = pending;
     this.cleanShutdownEpoch = cleanShutdownEpoch;
     this.#pool = new StorePool(ports, pending);
-    this.#shared = { tailBudget: new TailBudget(), pacer: new CommitPacer(ports.clock) };
+    this.#cleaner = new LogCleaner(ports, {
+      config: cleanerConfig,
+      logs: () => this.#cleanerLogs(),
+    });
+    this.#shared = {
+      tailBudget: new TailBudget(),
+      pacer: new CommitPacer(ports.clock),
+      onCompacted: () => this.#cleaner.begin(),
+    };
   }
 
   /**
@@ -109,7 +127,13 @@ export class LevelLogs implements Logs {
       for (const directory of directories) epochs.push(await directory.states.takeCleanShutdown());
       const [first] = epochs;
       const epoch = first !== undefined && epochs.every((one) => one === first) ? first : -1;
-      const logs = new LevelLogs(ports, directories, pending, epoch);
+      const logs = new LevelLogs(
+        ports,
+        directories,
+        pending,
+        epoch,
+        options.cleanerConfig ?? (() => DEFAULT_LOG_CLEANER_CONFIG),
+      );
       await logs.#listReplicas();
       logs.#tickTimer = ports.timers.every(TICK_MS, () => logs.#tick());
       return logs;
@@ -241,6 +265,7 @@ export class LevelLogs implements Logs {
     this.#closed = true;
     this.#tickTimer?.cancel();
     await this.#ticking;
+    await this.#cleaner.close();
     let clean = true;
     await inParallel([...this.#slots.values()], CLOSES_AT_ONCE_COUNT, async (slot) => {
       try {
@@ -291,6 +316,14 @@ export class LevelLogs implements Logs {
         const topicId = key.slice(0, at);
         this.#lost.set(key, { topicId, partition: Number(key.slice(at + 1)) });
       }
+    }
+  }
+
+  *#cleanerLogs(): Generator<CleanerLog, void, undefined> {
+    for (const { key, name, directory, log } of this.#slots.values()) {
+      if (log === undefined) continue;
+      const { topic, partition } = name;
+      yield { key, topic, partition, directory: directory.path, isFull: directory.full, log };
     }
   }
 
@@ -394,6 +427,7 @@ export class LevelLogs implements Logs {
     this.#noteLost(slot, result.lost);
     const log = new LevelPartitionLog(this.#context(slot), result.log, config, this.#shared);
     slot.log = log;
+    if (log.isCompacted) this.#cleaner.begin();
     return log;
   }
 

@@ -9,29 +9,30 @@
 import { AssertionError, assert } from "../base/assert.ts";
 import { OttlaError, toOttlaError } from "../model/errors.ts";
 import type { Offset, PartitionIndex, TopicId } from "../model/ids.ts";
-import { LIMITS } from "../model/limits.ts";
 import type { TopicConfig } from "../model/topic-config.ts";
 import type { Timer } from "../ports/clock.ts";
-import type { WriteOperation } from "../ports/key-value-store.ts";
-import { type Batch, lastOffset } from "../record/batch.ts";
+import { type Batch, type BatchHeader, lastOffset } from "../record/batch.ts";
 import type { LeaderEpochs } from "../replica/leader-epochs.ts";
 import type { ProducerStates } from "../replica/producer-states.ts";
-import { AppendQueue, type QueuedBatch } from "./append-queue.ts";
+import { AppendQueue, assertRoom, type QueuedBatch, writeOf } from "./append-queue.ts";
 import { type Checkpoint, emptySegmentSummary } from "./checkpoint.ts";
 import { CheckpointSchedule } from "./checkpoint-schedule.ts";
+import { type Cleanable, cleanableOf, rollAfterMs } from "./cleanable.ts";
+import { CleaningSlot } from "./cleaning-slot.ts";
 import type { CommitPacer } from "./commit-pacer.ts";
 import { FlushWaiters } from "./flush-waiters.ts";
 import type { PartitionLog, ReadLimits, TimestampedOffset } from "./log.ts";
+import type { CompactableLog } from "./log-cleaning.ts";
 import type { LogContext } from "./log-context.ts";
 import { type LoadedLog, loadLog, raiseEpochStart, removeDirectory } from "./log-loading.ts";
-import type { ReplicaHead } from "./replica-states.ts";
+import type { ReplicaHead, StateChange } from "./replica-states.ts";
 import { expiredCount } from "./retention.ts";
-import { barrier, Segment, timeIndexEntry } from "./segment.ts";
+import { barrier, Segment } from "./segment.ts";
 import { batchKey } from "./segment-keys.ts";
 import { SegmentLayout } from "./segment-layout.ts";
 import { SegmentReads } from "./segment-reads.ts";
 import { Serial } from "./serial.ts";
-import { storageError } from "./storage-error.ts";
+import { isRefusal, storageError } from "./storage-error.ts";
 import { type TailBudget, TailCache, unpinned } from "./tail-cache.ts";
 import { TimeLookup } from "./time-lookup.ts";
 
@@ -44,6 +45,8 @@ const TIMER_MS_MAX = 0x7fff_ffff;
 export interface SharedResources {
   readonly tailBudget: TailBudget;
   readonly pacer: CommitPacer;
+  /** A log is compacted from now on. */
+  readonly onCompacted: () => void;
 }
 
 export class LevelPartitionLog implements PartitionLog {
@@ -55,7 +58,7 @@ export class LevelPartitionLog implements PartitionLog {
   onFailure: (error: OttlaError) => void = () => undefined;
 
   readonly #context: LogContext;
-  readonly #pacer: CommitPacer;
+  readonly #shared: SharedResources;
   readonly #cache: TailCache;
   readonly #layout: SegmentLayout;
   readonly #reads: SegmentReads;
@@ -63,6 +66,7 @@ export class LevelPartitionLog implements PartitionLog {
   readonly #queue = new AppendQueue();
   readonly #serial = new Serial();
   readonly #flushWaiters = new FlushWaiters();
+  readonly #cleaning = new CleaningSlot();
   /** Directory removals and checkpoint writes that nobody waits for; `close` does. */
   readonly #background = new Set<Promise<void>>();
   #config: TopicConfig;
@@ -96,7 +100,7 @@ export class LevelPartitionLog implements PartitionLog {
     this.partition = context.replica.partition;
     this.epochs = loaded.epochs;
     this.producers = loaded.producers;
-    this.#pacer = shared.pacer;
+    this.#shared = shared;
     this.#cache = new TailCache(shared.tailBudget);
     this.#layout = new SegmentLayout(context, loaded.segments);
     this.#reads = new SegmentReads({
@@ -163,6 +167,14 @@ export class LevelPartitionLog implements PartitionLog {
     return this.#wholeSuspect;
   }
 
+  get isCompacted(): boolean {
+    return this.#config.cleanupPolicy.includes("compact");
+  }
+
+  get config(): TopicConfig {
+    return this.#config;
+  }
+
   get #active(): Segment {
     return this.#layout.active;
   }
@@ -175,7 +187,7 @@ export class LevelPartitionLog implements PartitionLog {
   append(batches: readonly Batch[]): void {
     this.#assertUsable();
     assert(!this.#cutting, "nothing is appended during a truncation");
-    this.#assertRoom(batches);
+    assertRoom(this.#context, this.#queue, batches);
     const { clock } = this.#context.ports;
     const nowMs = clock.wallMs();
     for (const batch of unpinned(batches)) this.#take(batch, nowMs);
@@ -248,17 +260,12 @@ export class LevelPartitionLog implements PartitionLog {
     this.#assertUsable();
     if (this.#cutting) return;
     const active = this.#active;
-    const { segmentMs, cleanupPolicy } = this.#config;
-    const deletes = cleanupPolicy.includes("delete");
+    const deletes = this.#config.cleanupPolicy.includes("delete");
     const expired =
       deletes &&
       active.endOffset <= highWatermark &&
       expiredCount([active], this.#config, { nowMs, logBytes: 0 }) === 1;
-    if (!active.isEmpty && (expired || nowMs - active.createdMs >= segmentMs)) {
-      this.#roll();
-      this.#kick();
-      await this.#drained();
-    }
+    if (this.#rollIfDue(nowMs, expired)) await this.#drained();
     if (!deletes) return;
     await this.#exclusively(async () => {
       const droppable = this.#layout.segments.filter(
@@ -275,8 +282,50 @@ export class LevelPartitionLog implements PartitionLog {
     });
   }
 
+  /** What of it could be cleaned, after rolling an active segment that is old enough. */
+  cleanable(nowMs: number): Cleanable | undefined {
+    if (this.#failure !== undefined || this.#closed || this.#cutting) return undefined;
+    if (!this.isCompacted) return undefined;
+    this.#rollIfDue(nowMs, false);
+    return cleanableOf(
+      {
+        config: this.#config,
+        segments: this.#layout.segments,
+        logStartOffset: this.logStartOffset,
+        highWatermark: this.#savedHighWatermark,
+        cleanedOffset: this.#context.directory.states.get(this.#context.key).cleanedOffset,
+      },
+      nowMs,
+    );
+  }
+
+  /**
+   * Runs a cleaning, one at a time. A truncation, an error and closing abort its signal and wait
+   * for it. Rejects as `work` does, with CLOSED if the log takes none now.
+   */
+  async clean<Result>(
+    work: (log: CompactableLog, signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
+    this.#assertUsable();
+    if (this.#cutting || this.#cleaning.isTaken) {
+      throw new OttlaError("CLOSED", `${this.#context.key} is being changed`);
+    }
+    return await this.#cleaning.run((signal) => work(this.#compactable(), signal));
+  }
+
+  abortCleaning(): void {
+    this.#cleaning.abort();
+  }
+
+  /** Of the segment's first batch. */
+  async firstHeader(segment: Segment): Promise<BatchHeader | undefined> {
+    return (await this.#reads.batches(segment, segment.baseOffset, 1))[0]?.header;
+  }
+
   configure(config: TopicConfig): void {
     this.#config = config;
+    if (this.isCompacted) this.#shared.onCompacted();
+    else this.#cleaning.abort();
     // What was acknowledged as written must be fsynced before the strict promise may be made.
     if (this.#strict) this.#requestFlush();
   }
@@ -301,6 +350,7 @@ export class LevelPartitionLog implements PartitionLog {
 
   /** Writes and fsyncs everything, marks the log clean and closes its databases. */
   async close(): Promise<void> {
+    await this.#cleaning.stop();
     if (this.#failure === undefined && !this.#closed) {
       await this.flush();
       await this.#drained();
@@ -318,8 +368,10 @@ export class LevelPartitionLog implements PartitionLog {
     this.#flushWaiters.rejectAll(
       new OttlaError("CLOSED", `${this.#context.key}: the log was closed`),
     );
+    await this.#cleaning.stop();
     await this.#draining;
     await this.#serial.run(() => Promise.resolve());
+    await this.#layout.settled();
     await Promise.all(this.#background);
     for (const { path } of this.#layout.segments) await this.#context.pool.close(path);
   }
@@ -330,6 +382,7 @@ export class LevelPartitionLog implements PartitionLog {
     const { ports, key, pool } = this.#context;
     const error = storageError(thrown, key);
     this.#failure = error;
+    this.#cleaning.abort();
     this.#flushTimer?.cancel();
     this.#queue.clear();
     this.#cache.clear();
@@ -363,24 +416,6 @@ export class LevelPartitionLog implements PartitionLog {
     );
   }
 
-  #assertRoom(batches: readonly Batch[]): void {
-    const { directory, key } = this.#context;
-    if (directory.full) {
-      throw new OttlaError(
-        "DISK_FULL",
-        `${key}: free space of ${directory.path} is below the reserve`,
-      );
-    }
-    let size = this.#queue.bytes;
-    for (const { bytes } of batches) size += bytes.length;
-    if (size > LIMITS.appendQueueBytes && this.#queue.bytes > 0) {
-      throw new OttlaError(
-        "THROTTLING_QUOTA_EXCEEDED",
-        `${key}: ${this.#queue.bytes} bytes wait for the disk, allowed are ${LIMITS.appendQueueBytes}`,
-      );
-    }
-  }
-
   #take(batch: Batch, nowMs: number): void {
     const { header, bytes } = batch;
     assert(
@@ -412,6 +447,14 @@ export class LevelPartitionLog implements PartitionLog {
     this.#queue.push({ type: "seal", segment: old, checkpoint: this.#checkpoint() });
   }
 
+  #rollIfDue(nowMs: number, now: boolean): boolean {
+    const { isEmpty, createdMs } = this.#active;
+    if (isEmpty || (!now && nowMs - createdMs < rollAfterMs(this.#config))) return false;
+    this.#roll();
+    this.#kick();
+    return true;
+  }
+
   /** As of the log end now. */
   #checkpoint(): Checkpoint {
     return {
@@ -439,7 +482,7 @@ export class LevelPartitionLog implements PartitionLog {
   async #drain(): Promise<void> {
     while (!this.#queue.isEmpty || this.#flushTarget > this.#flushedEnd) {
       if (this.#failure !== undefined || this.#closed) break;
-      const waitMs = this.#pacer.waitMs(this.#queue.bytes);
+      const waitMs = this.#shared.pacer.waitMs(this.#queue.bytes);
       try {
         if (waitMs > 0) await this.#context.ports.timers.sleep(waitMs);
         await this.#serial.run(() => this.#writeNext());
@@ -484,16 +527,7 @@ export class LevelPartitionLog implements PartitionLog {
       await ports.files.makeDirectory(segment.path);
       segment.onDisk = true;
     }
-    const operations: WriteOperation[] = [];
-    let bytes = 0;
-    let messages = 0;
-    for (const { batch: one, timeIndex } of run) {
-      const offset = lastOffset(one.header);
-      operations.push({ type: "put", key: batchKey(offset), value: one.bytes });
-      if (timeIndex !== undefined) operations.push(timeIndexEntry(offset, timeIndex));
-      bytes += one.bytes.length;
-      messages += one.header.recordsCount;
-    }
+    const { operations, bytes, messages } = writeOf(run);
     const sync = this.#strict || this.#flushTarget > this.#flushedEnd;
     const startedMs = ports.clock.monotonicMs();
     await pool.use(segment.path, { active: true, create: true }, (store) =>
@@ -615,14 +649,11 @@ export class LevelPartitionLog implements PartitionLog {
     const end = this.#writtenEnd;
     const segment = this.#layout.before(end);
     if (segment !== undefined && !segment.sealed) {
-      const last = await pool.use(segment.path, { active: true, create: false }, (store) =>
-        store.get(batchKey(end - 1)),
-      );
+      const use = { active: true, create: false };
+      const last = await pool.use(segment.path, use, (store) => store.get(batchKey(end - 1)));
       if (last === undefined) {
-        throw new OttlaError(
-          "KAFKA_STORAGE_ERROR",
-          `the log closed at offset ${end} lost its last batch`,
-        );
+        const message = `the log closed at offset ${end} lost its last batch`;
+        throw new OttlaError("KAFKA_STORAGE_ERROR", message);
       }
     }
     this.#head = { ...this.#head, cleanEnd: null };
@@ -661,13 +692,20 @@ export class LevelPartitionLog implements PartitionLog {
     assert(!this.#cutting, "one truncation at a time");
     this.#cutting = true;
     try {
+      await this.#cleaning.stop();
       await this.#exclusively(async () => {
         const { directory, key } = this.#context;
         const intended: ReplicaHead = { ...(await plan()), cleanEnd: null };
         const end = intended.cut?.offset ?? this.#logEndOffset;
         this.#savedHighWatermark = Math.min(this.#savedHighWatermark, end);
         directory.states.saveHighWatermark(key, this.#savedHighWatermark);
-        await directory.states.commit([{ type: "head", replica: key, head: intended }]);
+        const changes: StateChange[] = [{ type: "head", replica: key, head: intended }];
+        // What is appended in place of what was cleaned is dirty again.
+        const { cleanedOffset } = directory.states.get(key);
+        if (cleanedOffset !== undefined && cleanedOffset > end) {
+          changes.push({ type: "drop-cleaned", replica: key });
+        }
+        await directory.states.commit(changes);
         await Promise.all(this.#background);
         const result = await loadLog(this.#context, "tail");
         if (result.type === "damaged") throw new OttlaError("CORRUPT_MESSAGE", result.reason);
@@ -676,6 +714,25 @@ export class LevelPartitionLog implements PartitionLog {
     } finally {
       this.#cutting = false;
     }
+  }
+
+  #compactable(): CompactableLog {
+    const { directory, key } = this.#context;
+    return {
+      context: this.#context,
+      config: this.#config,
+      producers: this.producers,
+      storedBatches: (segment, from, maxBytes) => this.#reads.batches(segment, from, maxBytes),
+      swapIn: (replaced, cleaned, signal) => {
+        const { baseOffset, endOffset } = cleaned;
+        const changes = () => this.#checkpoints.forgetting(baseOffset, endOffset);
+        const isOver = () => signal.aborted || this.#failure !== undefined;
+        return this.#guarded(this.#layout.swap(replaced, cleaned, { changes, isOver }));
+      },
+      cleanedState: () => this.#guarded(directory.states.cleaned(key)),
+      saveCleaned: (cleaned) =>
+        this.#guarded(directory.states.commit([{ type: "cleaned", replica: key, cleaned }])),
+    };
   }
 
   #adopt(loaded: LoadedLog): void {
@@ -739,11 +796,4 @@ export class LevelPartitionLog implements PartitionLog {
       .finally(() => this.#background.delete(handled));
     this.#background.add(handled);
   }
-}
-
-/** What says nothing about the disk: an offset out of range, a log that is closed already. */
-function isRefusal(error: unknown): boolean {
-  if (error instanceof AssertionError) return true;
-  const { code } = toOttlaError(error);
-  return code === "OFFSET_OUT_OF_RANGE" || code === "CLOSED";
 }

@@ -5,11 +5,11 @@
  */
 import { assert } from "../base/assert.ts";
 import type { Offset } from "../model/ids.ts";
-import type { Entry, KeyValueStore } from "../ports/key-value-store.ts";
+import type { KeyValueStore } from "../ports/key-value-store.ts";
 import type { Batch } from "../record/batch.ts";
 import type { ReadLimits } from "./log.ts";
 import type { LogContext } from "./log-context.ts";
-import type { Segment } from "./segment.ts";
+import { parseStoredBatch, type Segment } from "./segment.ts";
 import { batchKey, isBatchKey } from "./segment-keys.ts";
 import { readSegment } from "./segment-reader.ts";
 
@@ -77,14 +77,17 @@ export class SegmentReads {
     }
   }
 
-  /** The next batches of a segment as they are stored, unchecked, about `maxBytes` of them. */
-  async entries(segment: Segment, from: Offset, maxBytes: number): Promise<readonly Entry[]> {
+  /** The segment's next batches, from the one that holds `from` on; see `CompactableLog`. */
+  async batches(segment: Segment, from: Offset, maxBytes: number): Promise<readonly Batch[]> {
+    const { crc32c } = this.#source.context.ports.codecs;
     return await this.search(segment, async (store) => {
       const iterator = store.iterate({ gte: batchKey(from) });
       try {
         for (;;) {
           const entries = await iterator.next(CHUNK_ENTRIES_COUNT, maxBytes);
-          const batches = entries.filter(({ key }) => isBatchKey(key));
+          const batches = entries
+            .filter(({ key }) => isBatchKey(key))
+            .map((entry) => parseStoredBatch(entry, crc32c));
           if (batches.length > 0 || entries.length === 0) return batches;
         }
       } finally {

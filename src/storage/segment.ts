@@ -37,6 +37,8 @@ export class Segment {
   sealed = false;
   /** Retention has taken it out of the log. */
   dropped = false;
+  /** Of its first batch, once the log cleaner has asked; -1: unknown. */
+  firstTimestamp: number | undefined;
   /** The log cleaner has put another in its place. */
   replaced = false;
   /** Bytes appended since the last entry of the time index; the first batch always gets one. */

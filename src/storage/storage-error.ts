@@ -1,3 +1,4 @@
+import { AssertionError } from "../base/assert.ts";
 import { type ErrorCode, OttlaError, toOttlaError } from "../model/errors.ts";
 
 const KEPT: ReadonlySet<ErrorCode> = new Set([
@@ -17,4 +18,11 @@ export function storageError(thrown: unknown, where: string): OttlaError {
   const error = toOttlaError(thrown);
   const code = KEPT.has(error.code) ? error.code : "KAFKA_STORAGE_ERROR";
   return new OttlaError(code, `${where}: ${error.message}`, { cause: thrown });
+}
+
+/** What says nothing about the disk: an offset out of range, a log that is closed already. */
+export function isRefusal(error: unknown): boolean {
+  if (error instanceof AssertionError) return true;
+  const { code } = toOttlaError(error);
+  return code === "OFFSET_OUT_OF_RANGE" || code === "CLOSED";
 }

@@ -50,20 +50,3 @@ export function cleanableOf(view: CleanableView, nowMs: number): Cleanable {
 export function rollAfterMs({ cleanupPolicy, segmentMs, maxCompactionLagMs }: TopicConfig): number {
   return cleanupPolicy.includes("compact") ? Math.min(segmentMs, maxCompactionLagMs) : segmentMs;
 }
-
-/** Runs of segments that together fit one: each is written as one new segment. */
-export function groupsOf(segments: readonly Segment[], segmentBytes: number): Segment[][] {
-  const groups: Segment[][] = [];
-  let room = 0;
-  for (const segment of segments) {
-    const group = groups.at(-1);
-    if (group === undefined || segment.sizeBytes > room) {
-      groups.push([segment]);
-      room = segmentBytes - segment.sizeBytes;
-    } else {
-      group.push(segment);
-      room -= segment.sizeBytes;
-    }
-  }
-  return groups;
-}

@@ -310,7 +310,7 @@ export class LevelPartitionLog implements PartitionLog {
     if (this.#cutting || this.#cleaning.isTaken) {
       throw new OttlaError("CLOSED", `${this.#context.key} is being changed`);
     }
-    return await this.#cleaning.run((signal) => work(this.#compactable(), signal));
+    return this.#cleaning.run((signal) => work(this.#compactable(), signal));
   }
 
   abortCleaning(): void {
@@ -723,11 +723,14 @@ export class LevelPartitionLog implements PartitionLog {
       config: this.#config,
       producers: this.producers,
       storedBatches: (segment, from, maxBytes) => this.#reads.batches(segment, from, maxBytes),
-      swapIn: (replaced, cleaned, signal) => {
+      swapIn: async (replaced, cleaned, signal) => {
         const { baseOffset, endOffset } = cleaned;
         const changes = () => this.#checkpoints.forgetting(baseOffset, endOffset);
         const isOver = () => signal.aborted || this.#failure !== undefined;
-        return this.#guarded(this.#layout.swap(replaced, cleaned, { changes, isOver }));
+        const how = { changes, isOver };
+        const swapped = await this.#guarded(this.#layout.swap(replaced, cleaned, how));
+        if (swapped) this.#cache.evictBelow(endOffset);
+        return swapped;
       },
       cleanedState: () => this.#guarded(directory.states.cleaned(key)),
       saveCleaned: (cleaned) =>

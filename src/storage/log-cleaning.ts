@@ -23,7 +23,7 @@ import { OffsetMap } from "../record/offset-map.ts";
 import { RecordCursor } from "../record/record-cursor.ts";
 import { ProducerStates } from "../replica/producer-states.ts";
 import { emptySegmentSummary } from "./checkpoint.ts";
-import { type Cleanable, groupsOf } from "./cleanable.ts";
+import type { Cleanable } from "./cleanable.ts";
 import type { CleanerPace } from "./cleaner-pace.ts";
 import type { LogContext } from "./log-context.ts";
 import type { CleanedState } from "./replica-states.ts";
@@ -67,6 +67,8 @@ export interface CleaningReport {
 const READ_BYTES = 1024 * 1024;
 const WRITE_BYTES = 1024 * 1024;
 const STEP_RECORDS_COUNT = 256;
+/** Segments that one takes the place of: while their directories move, they cannot be read. */
+const SEGMENTS_AT_ONCE_COUNT = 32;
 
 export class LogCleaning {
   readonly #log: CompactableLog;
@@ -102,7 +104,7 @@ export class LogCleaning {
   async run(): Promise<CleaningReport> {
     const { firstDirtyOffset, segments } = this.#cleanable;
     const { clock } = this.#log.context.ports;
-    const { deleteRetentionMs, segmentBytes } = this.#log.config;
+    const { deleteRetentionMs } = this.#log.config;
     await this.#map();
     let completed = this.#mappedEnd > firstDirtyOffset && !this.#isOver;
     const rules: CompactionRules = {
@@ -112,9 +114,10 @@ export class LogCleaning {
       deleteRetentionMs,
     };
     const affected = segments.filter(({ baseOffset }) => baseOffset < this.#mappedEnd);
-    for (const group of completed ? groupsOf(affected, segmentBytes) : []) {
-      completed = await this.#rewrite(group, rules);
-      if (!completed) break;
+    for (let at = 0; completed && at < affected.length; ) {
+      const taken = await this.#rewrite(affected.slice(at, at + SEGMENTS_AT_ONCE_COUNT), rules);
+      completed = taken > 0;
+      at += taken;
     }
     if (completed) {
       const producers = this.#producers.entries();
@@ -173,9 +176,14 @@ export class LogCleaning {
     return true;
   }
 
-  /** Writes what is left of the segments into one, and puts it in their place. */
-  async #rewrite(group: readonly Segment[], rules: CompactionRules): Promise<boolean> {
-    const first = group[0] as Segment;
+  /**
+   * Writes what is left of the first segments into one, of as many as fit it whatever is left of
+   * the last, and puts it in their place. Returns how many; 0 if the cleaning is over.
+   */
+  async #rewrite(segments: readonly Segment[], rules: CompactionRules): Promise<number> {
+    const first = segments[0] as Segment;
+    const group: Segment[] = [];
+    const { segmentBytes } = this.#log.config;
     const { context } = this.#log;
     const cleaned = new Segment(context.path, emptySegmentSummary(first.baseOffset), false);
     cleaned.createdMs = first.createdMs;
@@ -189,7 +197,9 @@ export class LogCleaning {
         crc32c: context.ports.codecs.crc32c,
         isReferenced: (header) => this.#isReferenced(header),
       });
-      for (const segment of group) {
+      for (const segment of segments) {
+        if (group.length > 0 && cleaned.sizeBytes + segment.sizeBytes > segmentBytes) break;
+        group.push(segment);
         for await (const batch of this.#batches(segment, segment.baseOffset)) {
           const left = await this.#compact(batch, rules);
           const done = left === undefined ? dense.remove(batch.header) : dense.keep(left);
@@ -200,13 +210,13 @@ export class LogCleaning {
       const last = dense.finish();
       if (last !== undefined) writer.add(last);
       await this.#write(writer);
-      if (this.#isOver) return false;
+      if (this.#isOver) return 0;
       await writer.sync();
       await context.pool.close(path);
       isDraft = false;
       const swapped = await this.#log.swapIn(group, cleaned, this.#options.signal);
       isDraft = !swapped;
-      return swapped;
+      return swapped ? group.length : 0;
     } finally {
       await context.pool.close(path);
       if (isDraft) await context.ports.files.remove(path);

@@ -100,6 +100,17 @@ export class TailCache {
     }
   }
 
+  /** Forgets what lies below: the store has less of it by now. */
+  evictBelow(offset: Offset): void {
+    let bytes = 0;
+    for (let index = this.#first; index < this.#batches.length; index++) {
+      const batch = this.#batches[index] as Batch;
+      if (batch.header.baseOffset >= offset) break;
+      bytes += cost(batch);
+    }
+    this.evict(bytes);
+  }
+
   /** As `PartitionLog.read`; undefined if `from` lies before the cache. */
   read(from: Offset, maxBytes: number, upTo: Offset): Batch[] | undefined {
     const oldest = this.#batches[this.#first];

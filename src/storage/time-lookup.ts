@@ -73,7 +73,21 @@ export class TimeLookup {
         : await this.#maxWithin(segment, Math.max(start, segment.baseOffset), upTo);
       maxTimestamp = Math.max(maxTimestamp, own);
     }
-    return maxTimestamp < 0 ? undefined : this.first(maxTimestamp, upTo);
+    if (maxTimestamp < 0) return undefined;
+    return (await this.first(maxTimestamp, upTo)) ?? this.#maxOfRecords(upTo);
+  }
+
+  /** Record by record: the batch with the largest timestamp may have lost the record that had it. */
+  async #maxOfRecords(upTo: Offset): Promise<TimestampedOffset | undefined> {
+    let best: TimestampedOffset | undefined;
+    await this.#scan(this.#source.logStartOffset(), upTo, async (batch) => {
+      if (batch.header.maxTimestamp <= (best?.timestamp ?? -1)) return undefined;
+      for (const record of await this.#timestamps(batch)) {
+        if (record.timestamp > (best?.timestamp ?? -1)) best = record;
+      }
+      return undefined;
+    });
+    return best;
   }
 
   /** The largest timestamp of the segment's records from `from` on, below `upTo`. */
@@ -88,7 +102,8 @@ export class TimeLookup {
       }
     }
     await this.#scan(begin, Math.min(segment.endOffset, upTo), async (batch) => {
-      if (batch.header.maxTimestamp <= maxTimestamp) return undefined;
+      const { header } = batch;
+      if (header.recordsCount === 0 || header.maxTimestamp <= maxTimestamp) return undefined;
       if (batch.header.baseOffset >= from) maxTimestamp = batch.header.maxTimestamp;
       else {
         // The log starts inside this batch: the record with its largest timestamp may lie below.

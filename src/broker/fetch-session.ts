@@ -260,7 +260,10 @@ export class OpenFetch implements FetchSession {
     for (const { bytes } of batches) bytesCount += bytes.length;
     const last = batches.at(-1);
     if (last !== undefined) reader.offset = lastOffset(last.header) + 1;
-    if (reader.offset < reader.leader.highWatermark) this.#ready.add(reader);
+    // A new leader may not know yet how far the batch is committed that compaction has let grow
+    // past its high watermark: only when that rises is there anything to read.
+    const more = last !== undefined || reader.offset >= highWatermark;
+    if (more && reader.offset < reader.leader.highWatermark) this.#ready.add(reader);
     this.#creditBytes -= bytesCount;
     this.#options.traffic.of(reader.start.topic).bytesOut += bytesCount;
     return {

@@ -1,11 +1,13 @@
 /** One partition of one follower's stream: how far it was sent, and what comes next. */
 import { concatBytes, EMPTY_BYTES } from "../base/bytes.ts";
 import type { ErrorCode } from "../model/errors.ts";
-import { toOttlaError } from "../model/errors.ts";
+import { OttlaError, toOttlaError } from "../model/errors.ts";
 import type { Offset } from "../model/ids.ts";
 import type { Ports } from "../ports/ports.ts";
-import { type Batch, lastOffset } from "../record/batch.ts";
+import { type Batch, isCompacted, lastOffset } from "../record/batch.ts";
+import { restOfBatch } from "../record/dense-batches.ts";
 import type { FetchedPartition, FetchRefusal, FetchStart } from "../replica/messages.ts";
+import { lastRecordOffset } from "../storage/open-batch.ts";
 import type { FollowerListener, LeaderReplica } from "./leader-replica.ts";
 
 export interface FeedOwner {
@@ -111,6 +113,10 @@ export class PartitionFeed implements FollowerListener {
     }
     const first = batches[0];
     if (first !== undefined && first.header.baseOffset !== this.#nextOffset) {
+      if (first.header.baseOffset < this.#nextOffset && isCompacted(first.header)) {
+        this.#read(this.#fromWithin(batches));
+        return { fetched: undefined, next: "reading" };
+      }
       this.refuseOutOfRange();
       return NOT_NOW;
     }
@@ -166,6 +172,21 @@ export class PartitionFeed implements FollowerListener {
     const { log } = this.leader;
     const batches = await log.read(log.logStartOffset, limits);
     return batches[0]?.header.baseOffset ?? log.logStartOffset;
+  }
+
+  /**
+   * The follower ends where compaction has let a batch of this log grow past: it has all of that
+   * batch's records that there were, and gets the rest as an empty batch. Rejects with
+   * OFFSET_OUT_OF_RANGE if a record lies where it wants to go on.
+   */
+  async #fromWithin(batches: readonly Batch[]): Promise<readonly Batch[]> {
+    const [first, ...later] = batches as readonly [Batch, ...Batch[]];
+    const { codecs, timers } = this.#owner.ports;
+    const from = this.#nextOffset;
+    if ((await lastRecordOffset(first, codecs, timers)) >= from) {
+      throw new OttlaError("OFFSET_OUT_OF_RANGE", `offset ${from} lies within a batch`);
+    }
+    return [restOfBatch(first.header, from, codecs.crc32c), ...later];
   }
 
   #read(read: Promise<readonly Batch[]>): void {

@@ -189,8 +189,7 @@ export class LevelPartitionLog implements PartitionLog {
     assert(!this.#cutting, "nothing is appended during a truncation");
     assertRoom(this.#context, this.#queue, batches);
     const { clock } = this.#context.ports;
-    const nowMs = clock.wallMs();
-    for (const batch of unpinned(batches)) this.#take(batch, nowMs);
+    for (const batch of unpinned(batches)) this.#take(batch, clock.wallMs());
     this.#lastAppendMs = clock.monotonicMs();
     this.#kick();
   }
@@ -701,8 +700,7 @@ export class LevelPartitionLog implements PartitionLog {
         directory.states.saveHighWatermark(key, this.#savedHighWatermark);
         const changes: StateChange[] = [{ type: "head", replica: key, head: intended }];
         // What is appended in place of what was cleaned is dirty again.
-        const { cleanedOffset } = directory.states.get(key);
-        if (cleanedOffset !== undefined && cleanedOffset > end) {
+        if ((directory.states.get(key).cleanedOffset ?? 0) > end) {
           changes.push({ type: "drop-cleaned", replica: key });
         }
         await directory.states.commit(changes);

@@ -6,7 +6,6 @@
  */
 import { OttlaError } from "../model/errors.ts";
 import type { Offset } from "../model/ids.ts";
-import { LIMITS } from "../model/limits.ts";
 import type { TopicConfig } from "../model/topic-config.ts";
 import type { WriteOperation } from "../ports/key-value-store.ts";
 import {
@@ -15,7 +14,6 @@ import {
   compressionOf,
   isControl,
   lastOffset,
-  recordsSection,
 } from "../record/batch.ts";
 import { BatchCompaction, type CompactionRules } from "../record/batch-compaction.ts";
 import { DenseBatches } from "../record/dense-batches.ts";
@@ -26,6 +24,7 @@ import { emptySegmentSummary } from "./checkpoint.ts";
 import type { Cleanable } from "./cleanable.ts";
 import type { CleanerPace } from "./cleaner-pace.ts";
 import type { LogContext } from "./log-context.ts";
+import { openBatch } from "./open-batch.ts";
 import type { CleanedState } from "./replica-states.ts";
 import { barrier, Segment, timeIndexEntry } from "./segment.ts";
 import { batchKey } from "./segment-keys.ts";
@@ -165,7 +164,7 @@ export class LogCleaning {
   async #mapBatch(batch: Batch): Promise<boolean> {
     const { header } = batch;
     if (isControl(header) || header.recordsCount === 0) return true;
-    const cursor = new RecordCursor(header, await this.#open(batch));
+    const cursor = new RecordCursor(header, await openBatch(batch, this.#log.context.ports.codecs));
     for (let count = 1; cursor.next(); count++) {
       if (cursor.hasKey) {
         const { bytes, keyStart, keyEnd, offset } = cursor;
@@ -228,7 +227,11 @@ export class LogCleaning {
     const { header } = batch;
     if (isControl(header) || header.baseOffset >= rules.mappedEnd) return batch;
     if (header.recordsCount === 0) return undefined;
-    const compaction = new BatchCompaction(header, await this.#open(batch), rules);
+    const compaction = new BatchCompaction(
+      header,
+      await openBatch(batch, this.#log.context.ports.codecs),
+      rules,
+    );
     while (!compaction.step(STEP_RECORDS_COUNT)) await this.#breathe();
     this.#recordsWithoutKeyCount += compaction.recordsWithoutKeyCount;
     if (compaction.isUnchanged) return batch;
@@ -238,18 +241,6 @@ export class LogCleaning {
     const compressed =
       codec === "none" ? undefined : await codecs.compress(codec, compaction.section());
     return compaction.batch(compressed, codecs.crc32c);
-  }
-
-  /** The batch's records, uncompressed. */
-  async #open(batch: Batch): Promise<Uint8Array> {
-    const codec = compressionOf(batch.header);
-    if (codec === "none") return recordsSection(batch);
-    if (codec === undefined) {
-      const { baseOffset } = batch.header;
-      throw new OttlaError("CORRUPT_MESSAGE", `batch at ${baseOffset} has no known codec`);
-    }
-    const { codecs } = this.#log.context.ports;
-    return codecs.decompress(codec, recordsSection(batch), LIMITS.decompressedBatchBytes);
   }
 
   /**

@@ -4,14 +4,13 @@
  * rest is a scan over headers, and one batch is opened for the exact record.
  */
 
-import { OttlaError } from "../model/errors.ts";
 import type { Offset } from "../model/ids.ts";
-import { LIMITS } from "../model/limits.ts";
 import type { Codecs } from "../ports/codecs.ts";
 import type { KeyValueStore } from "../ports/key-value-store.ts";
-import { type Batch, compressionOf, lastOffset, recordsSection } from "../record/batch.ts";
+import { type Batch, lastOffset } from "../record/batch.ts";
 import { decodeRecords } from "../record/records.ts";
 import type { ReadLimits, TimestampedOffset } from "./log.ts";
+import { openBatch } from "./open-batch.ts";
 import { type Segment, TIME_INDEX_INTERVAL_BYTES } from "./segment.ts";
 import { batchKey, isBatchKey, isTimeKey, keyOffset, readTimeValue } from "./segment-keys.ts";
 
@@ -154,15 +153,7 @@ export class TimeLookup {
   /** Offset and timestamp of the batch's records, of those at or above the log start. */
   async #timestamps(batch: Batch): Promise<TimestampedOffset[]> {
     const { header } = batch;
-    const compression = compressionOf(header);
-    if (compression === undefined) {
-      throw new OttlaError("CORRUPT_MESSAGE", `batch at ${header.baseOffset} has no known codec`);
-    }
-    const stored = recordsSection(batch);
-    const section =
-      compression === "none"
-        ? stored
-        : await this.#source.codecs.decompress(compression, stored, LIMITS.decompressedBatchBytes);
+    const section = await openBatch(batch, this.#source.codecs);
     const start = this.#source.logStartOffset();
     const out: TimestampedOffset[] = [];
     for (const { offset, timestamp } of decodeRecords(header, section)) {

@@ -3,11 +3,14 @@ import type { MetadataImage } from "../metadata/image.ts";
 import type { BrokerConfig } from "../model/broker-config.ts";
 import {
   type ConfigSources,
+  configBoolean,
+  configNumber,
   describeConfigs as describe,
   effectiveTopicConfig,
 } from "../model/config-values.ts";
 import { OttlaError, toOttlaError } from "../model/errors.ts";
 import type { TopicConfig } from "../model/topic-config.ts";
+import type { LogCleanerConfig } from "../storage/log-cleaner.ts";
 import type { ConfigResourceName, DescribedConfigs } from "./broker-api.ts";
 import { itemError } from "./partitions.ts";
 
@@ -34,6 +37,26 @@ export class Configs {
     const effective = effectiveTopicConfig(this.#topicSources(image, name));
     this.#effective.set(name, effective);
     return effective;
+  }
+
+  /** As in force now. */
+  logCleaner(): LogCleanerConfig {
+    const { configs } = this.#image();
+    const { nodeId, properties } = this.#config;
+    const sources: ConfigSources = {
+      broker: configs.get(`broker:${nodeId}`),
+      allBrokers: configs.get("broker:"),
+      properties,
+    };
+    const number = (key: string): number => configNumber("broker", key, sources);
+    return {
+      enabled: configBoolean("broker", "log.cleaner.enable", sources),
+      cleaningsAtOnceCount: number("log.cleaner.threads"),
+      backoffMs: number("log.cleaner.backoff.ms"),
+      bufferBytes: number("log.cleaner.dedupe.buffer.size"),
+      loadFactor: number("log.cleaner.io.buffer.load.factor"),
+      bytesPerSecond: Math.max(1, number("log.cleaner.io.max.bytes.per.second")),
+    };
   }
 
   describe(resources: readonly ConfigResourceName[]): readonly DescribedConfigs[] {

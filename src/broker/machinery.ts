@@ -19,6 +19,7 @@ import { MetadataLoader } from "../runtime/metadata-loader.ts";
 import { RaftDriver } from "../runtime/raft-driver.ts";
 import { ReplicaManager } from "../runtime/replica-manager.ts";
 import { LevelLogs } from "../storage/level-logs.ts";
+import { DEFAULT_LOG_CLEANER_CONFIG } from "../storage/log-cleaner.ts";
 import { Configs } from "./configs.ts";
 
 /** Storage that hangs for so long makes the broker unfit to lead. */
@@ -109,13 +110,20 @@ export class Machinery {
    * broker is registered: a cluster's first brokers wait for each other.
    */
   static async start(ports: Ports, config: BrokerConfig): Promise<Machinery> {
-    const logs = await LevelLogs.open(ports, { brokerId: config.nodeId, logDirs: config.logDirs });
+    let configs: Configs | undefined;
+    const logs = await LevelLogs.open(ports, {
+      brokerId: config.nodeId,
+      logDirs: config.logDirs,
+      // No log is compacted before the metadata says so, and by then they are there.
+      cleanerConfig: () => configs?.logCleaner() ?? DEFAULT_LOG_CLEANER_CONFIG,
+    });
     let opened: Awaited<ReturnType<typeof openMetadata>> | undefined;
     let machinery: Machinery | undefined;
     try {
       const incarnationId = uuidFrom(ports.random.bytes(16));
       opened = await openMetadata(ports, config, logs);
       machinery = new Machinery(ports, { ...opened, config, incarnationId, logs });
+      configs = machinery.configs;
       await machinery.#begin();
       return machinery;
     } catch (error) {

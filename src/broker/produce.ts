@@ -3,10 +3,11 @@ import { type ErrorCode, OttlaError, toOttlaError } from "../model/errors.ts";
 import { NONE, type Offset } from "../model/ids.ts";
 import { LIMITS } from "../model/limits.ts";
 import type { Ports } from "../ports/ports.ts";
-import { type Batch, stampLogAppendTime } from "../record/batch.ts";
-import { validateProducedBatch } from "../record/validate.ts";
+import { type Batch, compressionOf, stampLogAppendTime } from "../record/batch.ts";
+import { validateKeys, validateProducedBatch } from "../record/validate.ts";
 import type { AckWaiter } from "../runtime/ack-queue.ts";
 import type { LeaderReplica } from "../runtime/leader-replica.ts";
+import { openBatch } from "../storage/open-batch.ts";
 import type { LeaderHint, ProduceOne, ProduceResult } from "./broker-api.ts";
 import { itemError, type Partitions } from "./partitions.ts";
 import type { Traffic } from "./traffic.ts";
@@ -65,6 +66,11 @@ export class ProducerDesk {
   readonly #ports: Ports;
   readonly #partitions: Partitions;
   readonly #traffic: Traffic;
+  /**
+   * Compressed batches of compacted topics are opened to see their keys, which takes a while: what
+   * comes for the same partition meanwhile waits its turn.
+   */
+  readonly #opening = new Map<LeaderReplica, Promise<void>>();
   #inFlightBytes = 0;
 
   constructor(ports: Ports, options: ProducerDeskOptions) {
@@ -90,10 +96,7 @@ export class ProducerDesk {
     try {
       return this.#append(leader, one, startedMs);
     } catch (thrown) {
-      const error = toOttlaError(thrown);
-      // Not a refusal: an invariant broke while the log was being changed.
-      if (error.code === "UNKNOWN_SERVER_ERROR") this.#ports.fatal("produce failed", thrown);
-      return Promise.resolve(this.#refuse(one, error, leader.log.logStartOffset));
+      return Promise.resolve(this.#failed(leader, one, thrown));
     }
   }
 
@@ -120,15 +123,69 @@ export class ProducerDesk {
   }
 
   #append(leader: LeaderReplica, one: ProduceOne, startedMs: number): Promise<ProduceResult> {
-    const { acks, topic } = one;
+    const { acks } = one;
     if (acks !== -1 && acks !== 0 && acks !== 1) {
       throw new OttlaError("INVALID_REQUIRED_ACKS", `acks is ${acks}, allowed are -1, 0 and 1`);
     }
-    const { config, log } = leader;
+    const { config } = leader;
+    const keysRequired = config.cleanupPolicy.includes("compact");
     const batch = validateProducedBatch(one.batch, {
       maxMessageBytes: config.maxMessageBytes,
       crc32c: this.#ports.codecs.crc32c,
+      keysRequired,
     });
+    const closed = keysRequired && compressionOf(batch.header) !== "none";
+    if (!closed && !this.#opening.has(leader)) return this.#place(leader, one, batch, startedMs);
+    this.#checkRoom(leader, one);
+    return this.#inTurn(leader, one, async () => {
+      if (closed) validateKeys(batch, await openBatch(batch, this.#ports.codecs));
+      if (leader.closed) {
+        throw new OttlaError(
+          "NOT_LEADER_OR_FOLLOWER",
+          "the replica led no more once it was opened",
+        );
+      }
+      return { placed: this.#place(leader, one, batch, startedMs) };
+    });
+  }
+
+  /** Runs `work` after what came before for the same partition; the acknowledgement is waited for later. */
+  async #inTurn(
+    leader: LeaderReplica,
+    one: ProduceOne,
+    work: () => Promise<{ readonly placed: Promise<ProduceResult> }>,
+  ): Promise<ProduceResult> {
+    const bytes = one.batch.length;
+    this.#inFlightBytes += bytes;
+    const turn = (this.#opening.get(leader) ?? Promise.resolve()).then(work);
+    const over = turn
+      .then(
+        () => undefined,
+        () => undefined,
+      )
+      .then(() => {
+        if (this.#opening.get(leader) === over) this.#opening.delete(leader);
+      });
+    this.#opening.set(leader, over);
+    let placed: Promise<ProduceResult>;
+    try {
+      ({ placed } = await turn);
+    } catch (thrown) {
+      return this.#failed(leader, one, thrown);
+    } finally {
+      this.#inFlightBytes -= bytes;
+    }
+    return placed;
+  }
+
+  #place(
+    leader: LeaderReplica,
+    one: ProduceOne,
+    batch: Batch,
+    startedMs: number,
+  ): Promise<ProduceResult> {
+    const { config, log } = leader;
+    const { acks, topic } = one;
     const short = acks === -1 && leader.underMinIsr;
     const duplicate = short ? repeatedBatch(leader, batch) : log.producers.check(batch.header);
     if (duplicate !== undefined) {
@@ -184,6 +241,13 @@ export class ProducerDesk {
         `${log.queuedBytes} bytes wait for the disk of ${one.topic}-${one.partition}, allowed are ${LIMITS.appendQueueBytes}`,
       );
     }
+  }
+
+  #failed(leader: LeaderReplica, one: ProduceOne, thrown: unknown): ProduceResult {
+    const error = toOttlaError(thrown);
+    // Not a refusal: an invariant broke while the log was being changed.
+    if (error.code === "UNKNOWN_SERVER_ERROR") this.#ports.fatal("produce failed", thrown);
+    return this.#refuse(one, error, leader.log.logStartOffset);
   }
 
   #refuse(one: ProduceOne, error: OttlaError, logStartOffset: Offset): ProduceResult {

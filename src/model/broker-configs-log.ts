@@ -13,17 +13,17 @@ delete.topic.enable | boolean | true | * | read-only | yes | Whether topics may 
 fetch.max.bytes | int | 57671680 | 1024.. | read-only | yes | Most bytes that one fetch may ask for.
 fetch.purgatory.purge.interval.requests | int | 1000 | * | read-only | no | Finished fetch requests kept before they are cleared away.
 follower.fetch.last.tiered.offset.enable | boolean | false | * | cluster-wide | no | Whether a new follower starts at the last tiered offset.
-log.cleaner.backoff.ms | long | 15000 | 0.. | cluster-wide | no | How long the log cleaner sleeps when there is nothing to clean.
-log.cleaner.dedupe.buffer.size | long | 134217728 | * | cluster-wide | no | Memory of the log cleaner for keys.
-log.cleaner.delete.retention.ms | long | 86400000 | 0.. | cluster-wide | no | How long tombstones of compacted topics are kept.
-log.cleaner.enable | boolean | true | * | read-only | no | Whether compaction runs.
-log.cleaner.io.buffer.load.factor | double | 0.9 | * | cluster-wide | no | How full the log cleaner may fill its memory for keys.
+log.cleaner.backoff.ms | long | 15000 | 0.. | cluster-wide | yes | How long the log cleaner sleeps when there is nothing to clean.
+log.cleaner.dedupe.buffer.size | long | 134217728 | * | cluster-wide | yes | Memory of the log cleaner for keys.
+log.cleaner.delete.retention.ms | long | 86400000 | 0.. | cluster-wide | yes | How long tombstones of compacted topics are kept.
+log.cleaner.enable | boolean | true | * | read-only | yes | Whether compaction runs.
+log.cleaner.io.buffer.load.factor | double | 0.9 | * | cluster-wide | yes | How full the log cleaner may fill its memory for keys.
 log.cleaner.io.buffer.size | int | 524288 | 0.. | cluster-wide | no | Input and output buffers of the log cleaner.
-log.cleaner.io.max.bytes.per.second | double | 1.7976931348623157e308 | * | cluster-wide | no | Most bytes that the log cleaner reads and writes in a second.
-log.cleaner.max.compaction.lag.ms | long | 9223372036854775807 | 1.. | cluster-wide | no | Longest time that a record of a compacted topic stays out of compaction.
-log.cleaner.min.cleanable.ratio | double | 0.5 | 0..1 | cluster-wide | no | Part of a log that must be uncompacted before it is compacted.
-log.cleaner.min.compaction.lag.ms | long | 0 | 0.. | cluster-wide | no | Shortest time that a record of a compacted topic stays uncompacted.
-log.cleaner.threads | int | 1 | 0.. | cluster-wide | no | Threads of the log cleaner.
+log.cleaner.io.max.bytes.per.second | double | 1.7976931348623157e308 | * | cluster-wide | yes | Most bytes that the log cleaner reads and writes in a second.
+log.cleaner.max.compaction.lag.ms | long | 9223372036854775807 | 1.. | cluster-wide | yes | Longest time that a record of a compacted topic stays out of compaction.
+log.cleaner.min.cleanable.ratio | double | 0.5 | 0..1 | cluster-wide | yes | Part of a log that must be uncompacted before it is compacted.
+log.cleaner.min.compaction.lag.ms | long | 0 | 0.. | cluster-wide | yes | Shortest time that a record of a compacted topic stays uncompacted.
+log.cleaner.threads | int | 1 | 0.. | cluster-wide | yes | Cleanings of the log cleaner at a time.
 log.cleanup.policy | list | delete | compact,delete | cluster-wide | yes | What happens to old segments: delete, compact, both, or nothing.
 log.dir | list | /tmp/kafka-logs | * | read-only | yes | Directory of the logs; used where log.dirs is absent.
 log.dir.failure.timeout.ms | long | 30000 | 1.. | read-only | no | A broker that cannot tell the controller of a failed directory for this long stops.

@@ -99,9 +99,10 @@ export function decodeRecords(header: BatchHeader, section: Uint8Array): StoredR
 
 /**
  * Walks an uncompressed section once, without making objects: every record's length, its offset
- * delta (index by index), and the count. Throws INVALID_RECORD (as Kafka's LogValidator does).
+ * delta (index by index), and the count; with `keysRequired` that each has a key. Throws
+ * INVALID_RECORD (as Kafka's LogValidator does).
  */
-export function walkRecords(header: BatchHeader, section: Uint8Array): void {
+export function walkRecords(header: BatchHeader, section: Uint8Array, keysRequired = false): void {
   const reader = new Reader(section);
   let index = 0;
   try {
@@ -116,6 +117,12 @@ export function walkRecords(header: BatchHeader, section: Uint8Array): void {
         throw new OttlaError(
           "INVALID_RECORD",
           `record ${index} of the batch has offset delta ${delta}, allowed is ${index}`,
+        );
+      }
+      if (keysRequired && reader.varint() < 0) {
+        throw new OttlaError(
+          "INVALID_RECORD",
+          `record ${index} of the batch has no key, which a topic with cleanup.policy=compact requires`,
         );
       }
       if (end > reader.end) throw new RangeError("record too long");

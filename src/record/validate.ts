@@ -1,13 +1,15 @@
 /**
  * What the door checks of a batch before a leader appends it (Kafka: LogValidator): the header's
  * own consistency, CRC, size, record lengths. A compressed batch is not opened here: its records
- * are the consumer's to check, and a bomb stays closed.
+ * are the consumer's to check, and a bomb stays closed. Only where every record must have a key
+ * does the broker open it first, and hands its records to `validateKeys`.
  */
 import { OttlaError } from "../model/errors.ts";
 import { LIMITS } from "../model/limits.ts";
 import {
   type Batch,
   compressionOf,
+  hasDeleteHorizon,
   hasValidCrc,
   isControl,
   recordsSection,
@@ -19,6 +21,8 @@ export interface ProduceRules {
   /** `max.message.bytes` of the topic: the largest batch. */
   readonly maxMessageBytes: number;
   readonly crc32c: (bytes: Uint8Array) => number;
+  /** The topic is compacted: a record without key could never be superseded. */
+  readonly keysRequired?: boolean;
 }
 
 /**
@@ -68,9 +72,17 @@ export function validateProducedBatch(section: Uint8Array, rules: ProduceRules):
       `last offset delta is ${header.lastOffsetDelta} in a batch of ${header.recordsCount} records`,
     );
   }
+  if (hasDeleteHorizon(header)) {
+    throw new OttlaError("INVALID_RECORD", "a producer may not write a delete horizon");
+  }
   checkProducerFields(batch);
-  if (compression === "none") walkRecords(header, recordsSection(batch));
+  if (compression === "none") walkRecords(header, recordsSection(batch), rules.keysRequired);
   return batch;
+}
+
+/** The records of a compressed batch, `section` being what it holds. Throws INVALID_RECORD. */
+export function validateKeys({ header }: Batch, section: Uint8Array): void {
+  walkRecords(header, section, true);
 }
 
 function checkProducerFields({ header }: Batch): void {

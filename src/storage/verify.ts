@@ -5,17 +5,19 @@
  */
 import { OttlaError, toOttlaError } from "../model/errors.ts";
 import type { Offset, PartitionIndex, TopicId } from "../model/ids.ts";
-import type { Entry, EntryIterator, KeyValueStore } from "../ports/key-value-store.ts";
+import type { Entry } from "../ports/key-value-store.ts";
 import type { Ports } from "../ports/ports.ts";
 import { type Batch, hasValidCrc, lastOffset } from "../record/batch.ts";
 import { type EpochStart, LeaderEpochs } from "../replica/leader-epochs.ts";
+import { CHUNK_BYTES, CHUNK_ENTRIES_COUNT, compareTwo } from "./compare-replicas.ts";
 import { decodeMarks } from "./durable-marks.ts";
 import type { ReplicaName } from "./log.ts";
 import { PendingOperations } from "./pending-operations.ts";
 import { parseDirectoryName } from "./replica-names.ts";
-import { ReplicaStates } from "./replica-states.ts";
-import { parseStoredBatch, readStoredBatch } from "./segment.ts";
-import { batchKey, isBatchKey, segmentBase, segmentName } from "./segment-keys.ts";
+import { ReplicaStates, type SegmentSwap } from "./replica-states.ts";
+import { readStoredBatch } from "./segment.ts";
+import { isBatchKey, segmentBase, segmentName } from "./segment-keys.ts";
+import { CLEANED_SUFFIX } from "./segment-swap.ts";
 
 export type VerifyPorts = Pick<Ports, "stores" | "files" | "codecs" | "clock">;
 
@@ -65,16 +67,19 @@ export interface DirectoryComparison {
   readonly onlyInSecond: readonly ReplicaName[];
 }
 
-const CHUNK_ENTRIES_COUNT = 4_096;
-const CHUNK_BYTES = 1024 * 1024;
 /** More of one replica's are not listed: one damaged table can hold thousands. */
 const DEFECTS_COUNT_MAX = 100;
 
+interface SegmentOnDisk {
+  readonly base: Offset;
+  readonly path: string;
+}
+
 /** A replica's directory with what its data directory remembers of it. */
-interface ReplicaOnDisk {
+export interface ReplicaOnDisk {
   readonly path: string;
   readonly name: ReplicaName;
-  readonly bases: readonly Offset[];
+  readonly segments: readonly SegmentOnDisk[];
   readonly logStartOffset: Offset;
   readonly highWatermark: Offset;
   readonly durableMark: Offset;
@@ -208,23 +213,19 @@ async function describeReplicas(
     const name = parseDirectoryName(directory);
     if (name === undefined) continue;
     const path = `${parent}/${directory}`;
-    const bases: Offset[] = [];
-    for (const entry of await files.list(path)) {
-      const base = segmentBase(entry);
-      if (base !== undefined) bases.push(base);
-    }
     const state = states?.get(keyOf(name));
+    const segments = segmentsOnDisk(path, await files.list(path), state?.swap);
     const defects: Defect[] = [];
     const stateDefect = (message: string): void => {
-      defects.push({ kind: "state", offset: bases[0] ?? 0, message });
+      defects.push({ kind: "state", offset: segments[0]?.base ?? 0, message });
     };
     if (state?.damaged === true) stateDefect("what the broker remembers of it fails its CRC");
     if (marks === undefined) stateDefect("the durable marks fail their CRC");
     out.push({
       path,
       name: { ...name, topic: state?.head?.topic ?? name.topic },
-      bases,
-      logStartOffset: state?.head?.logStartOffset ?? bases[0] ?? 0,
+      segments,
+      logStartOffset: state?.head?.logStartOffset ?? segments[0]?.base ?? 0,
       highWatermark: state?.highWatermark ?? 0,
       durableMark: marks?.get(keyOf(name)) ?? 0,
       clean: typeof state?.head?.cleanEnd === "number",
@@ -234,6 +235,24 @@ async function describeReplicas(
   }
   await states?.close();
   return out;
+}
+
+/** As a start would find them: with a swap under way, the cleaned segment is the log. */
+function segmentsOnDisk(
+  path: string,
+  names: readonly string[],
+  swap: SegmentSwap | undefined,
+): SegmentOnDisk[] {
+  const cleaned = swap === undefined ? "" : segmentName(swap.base) + CLEANED_SUFFIX;
+  const swapping = swap !== undefined && names.includes(cleaned);
+  const segments: SegmentOnDisk[] = [];
+  if (swapping) segments.push({ base: swap.base, path: `${path}/${cleaned}` });
+  for (const name of names) {
+    const base = segmentBase(name);
+    if (base === undefined || (swapping && swap.replaced.includes(base))) continue;
+    segments.push({ base, path: `${path}/${name}` });
+  }
+  return segments.sort((left, right) => left.base - right.base);
 }
 
 async function verifyReplica(ports: VerifyPorts, replica: ReplicaOnDisk): Promise<ReplicaFindings> {
@@ -255,18 +274,22 @@ class ReplicaCheck {
     this.#ports = ports;
     this.#replica = replica;
     this.#defects = [...replica.defects];
-    this.#expected = Math.min(replica.bases[0] ?? replica.logStartOffset, replica.logStartOffset);
+    this.#expected = Math.min(
+      replica.segments[0]?.base ?? replica.logStartOffset,
+      replica.logStartOffset,
+    );
   }
 
   async run(): Promise<ReplicaFindings> {
-    const { path, name, bases, durableMark, cutOffset } = this.#replica;
-    for (const base of bases) {
+    const { path, name, segments, durableMark, cutOffset } = this.#replica;
+    for (const segment of segments) {
+      const { base } = segment;
       if (base > this.#expected) {
         this.#defect("hole", `offsets ${this.#expected} to ${base - 1} are missing`);
         this.#expected = base;
       }
       try {
-        await this.#segment(`${path}/${segmentName(base)}`);
+        await this.#segment(segment.path);
       } catch (error) {
         this.#defect("database", toOttlaError(error).message);
       }
@@ -280,7 +303,7 @@ class ReplicaCheck {
       topic: name.topic,
       topicId: name.topicId,
       partition: name.partition,
-      segmentsCount: bases.length,
+      segmentsCount: segments.length,
       batchesCount: this.#batchesCount,
       recordsCount: this.#recordsCount,
       sizeBytes: this.#sizeBytes,
@@ -348,109 +371,5 @@ class ReplicaCheck {
   #defect(kind: Defect["kind"], message: string): void {
     if (this.#defects.length >= DEFECTS_COUNT_MAX) return;
     this.#defects.push({ kind, offset: this.#expected, message });
-  }
-}
-
-async function compareTwo(
-  ports: VerifyPorts,
-  left: ReplicaOnDisk,
-  right: ReplicaOnDisk,
-): Promise<ReplicaComparison> {
-  const from = Math.max(left.logStartOffset, right.logStartOffset);
-  const a = new BatchCursor(ports, left, from);
-  const b = new BatchCursor(ports, right, from);
-  const { topic, topicId, partition } = left.name;
-  let batchesCount = 0;
-  let upTo = from;
-  let difference: ReplicaComparison["difference"];
-  try {
-    for (;;) {
-      const one = await a.next();
-      const other = await b.next();
-      if (one === undefined || other === undefined) break;
-      const message = describeDifference(one, other);
-      if (message !== undefined) {
-        difference = { offset: Math.min(one.header.baseOffset, other.header.baseOffset), message };
-        break;
-      }
-      batchesCount++;
-      upTo = lastOffset(one.header) + 1;
-    }
-  } catch (error) {
-    // A batch that cannot be read equals none.
-    difference = { offset: upTo, message: toOttlaError(error).message };
-  } finally {
-    await a.close();
-    await b.close();
-  }
-  return { topic, topicId, partition, batchesCount, from, upTo, difference };
-}
-
-function describeDifference(one: Batch, other: Batch): string | undefined {
-  const a = one.header;
-  const b = other.header;
-  const range = (batch: Batch): string =>
-    `offsets ${batch.header.baseOffset} to ${lastOffset(batch.header)}`;
-  if (a.baseOffset !== b.baseOffset || lastOffset(a) !== lastOffset(b)) {
-    return `a batch of ${range(one)} against one of ${range(other)}`;
-  }
-  if (a.leaderEpoch !== b.leaderEpoch) {
-    return `leader epoch ${a.leaderEpoch} against ${b.leaderEpoch}`;
-  }
-  const at = one.bytes.findIndex((byte, index) => byte !== other.bytes[index]);
-  if (at < 0 && one.bytes.length === other.bytes.length) return undefined;
-  return `batches of ${range(one)} differ at byte ${at < 0 ? other.bytes.length : at}`;
-}
-
-/** Walks a replica's batches in order, across its segments. */
-class BatchCursor {
-  readonly #ports: VerifyPorts;
-  readonly #replica: ReplicaOnDisk;
-  readonly #from: Offset;
-  #segment = 0;
-  #store: KeyValueStore | undefined;
-  #iterator: EntryIterator | undefined;
-  #entries: readonly Entry[] = [];
-  #at = 0;
-
-  constructor(ports: VerifyPorts, replica: ReplicaOnDisk, from: Offset) {
-    this.#ports = ports;
-    this.#replica = replica;
-    this.#from = from;
-  }
-
-  async next(): Promise<Batch | undefined> {
-    for (;;) {
-      const entry = this.#entries[this.#at++];
-      if (entry !== undefined) {
-        if (!isBatchKey(entry.key)) continue;
-        const batch = parseStoredBatch(entry, this.#ports.codecs.crc32c);
-        return lastOffset(batch.header) < this.#replica.cutOffset ? batch : undefined;
-      }
-      this.#at = 0;
-      this.#entries = (await this.#iterator?.next(CHUNK_ENTRIES_COUNT, CHUNK_BYTES)) ?? [];
-      if (this.#entries.length > 0) continue;
-      await this.close();
-      if (!(await this.#openNext())) return undefined;
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.#iterator?.close();
-    await this.#store?.close();
-    this.#iterator = undefined;
-    this.#store = undefined;
-  }
-
-  async #openNext(): Promise<boolean> {
-    const { bases, path } = this.#replica;
-    // A segment that ends below the first offset wanted has nothing to say.
-    while ((bases[this.#segment + 1] ?? Number.POSITIVE_INFINITY) <= this.#from) this.#segment++;
-    const base = bases[this.#segment++];
-    if (base === undefined) return false;
-    const segment = `${path}/${segmentName(base)}`;
-    this.#store = await this.#ports.stores.open(segment, { createIfMissing: false });
-    this.#iterator = this.#store.iterate({ gte: batchKey(this.#from) });
-    return true;
   }
 }

@@ -5,6 +5,7 @@
 import { writeFileSync } from "node:fs";
 import { Command } from "commander";
 import { type Figure, jsonOf, tableOf } from "./report.ts";
+import { cleaner } from "./workloads/cleaner.ts";
 import { failover } from "./workloads/failover.ts";
 import { idleMemory, memorySlope, startup } from "./workloads/footprint.ts";
 import { latency } from "./workloads/latency.ts";
@@ -17,14 +18,19 @@ interface Options {
   readonly json?: string;
   readonly kills: string;
   readonly gigabytes: string;
+  readonly records: string;
 }
 
 const program = new Command("bench")
   .description("Measure Ottla on this machine.")
   .option("--runs <n>", "runs of each figure", "3")
-  .option("--only <names...>", "only these: floor throughput latency startup memory failover slope")
+  .option(
+    "--only <names...>",
+    "only these: floor throughput latency startup memory failover slope cleaner",
+  )
   .option("--kills <n>", "kills of a leader; 0.4 of it of the controller", "50")
   .option("--gigabytes <n>", "data written for the memory slope", "20")
+  .option("--records <n>", "records of the log that is cleaned", "2000000")
   .option("--json <file>", "also write the figures there")
   .parse();
 const options = program.opts<Options>();
@@ -43,6 +49,7 @@ const workloads: Readonly<Record<string, () => Promise<Figure[]>>> = {
       controllerKills: Math.round(kills * 0.4),
       bystanderKills: Math.max(3, Math.round(kills / 10)),
     }),
+  cleaner: () => cleaner(runs, Number(options.records)),
   slope: () => memorySlope(Number(options.gigabytes)),
 };
 

@@ -91,7 +91,7 @@ export function sealedBatch(
   for (let index = 0; index < records; index++) {
     builder.append({
       timestamp: options.timestamp ?? 1_000,
-      key: null,
+      key: options.key === undefined ? null : new TextEncoder().encode(options.key),
       value: new TextEncoder().encode(`${text} ${index}`),
       headers: [],
     });

@@ -1,5 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { ErrorCode } from "../../../src/model/errors.ts";
+import type { Batch } from "../../../src/record/batch.ts";
+import { DenseBatches } from "../../../src/record/dense-batches.ts";
+import { crc32c } from "../../sim/world/sim-codecs.ts";
 import { image, partition } from "./cluster-image.ts";
 import { ReplicaCluster } from "./replica-cluster.ts";
 
@@ -18,6 +21,60 @@ function texts(id: number, index = 0): string[] {
     .log(id, index)
     .batches.map(({ header, bytes }) => `${header.leaderEpoch}:${decoder.decode(bytes.slice(68))}`);
 }
+
+/** Lets the leader's log be compacted: its first batch grows over all that follow. */
+function compact(id: number): void {
+  const log = cluster.log(id);
+  const dense = new DenseBatches({ crc32c, isReferenced: () => false });
+  const [first, ...others] = log.batches as [Batch, ...Batch[]];
+  dense.keep(first);
+  for (const { header } of others) dense.remove(header);
+  log.batches = [dense.finish() as Batch];
+}
+
+describe("a compacted log", () => {
+  test.each([false, true])(
+    "is followed from within a batch that has grown (from disk: %s)",
+    async (cold) => {
+      await cluster.begin(image([partition()]));
+      for (const text of ["a", "b", "c"]) cluster.append(1, text);
+      await cluster.until(() => cluster.leader(1)?.highWatermark === 3);
+      compact(1);
+      cluster.log(1).cold = cold;
+      const behind = cluster.log(3);
+      await behind.truncateTo(2);
+      cluster.publish(image([partition({ isr: [1, 2], leaderEpoch: 2, partitionEpoch: 2 })]));
+      cluster.append(1, "d");
+      await cluster.until(() => behind.logEndOffset === 4);
+      expect(behind.batches.map(({ header }) => [header.baseOffset, header.recordsCount])).toEqual([
+        [0, 1],
+        [1, 1],
+        [2, 0],
+        [3, 1],
+      ]);
+      expect(behind.operations).toEqual(["truncate 2"]);
+    },
+  );
+
+  test("is not followed where one of its records would be passed over", async () => {
+    await cluster.begin(image([partition()]));
+    cluster.append(1, "a", { records: 3 });
+    await cluster.until(() => cluster.leader(1)?.highWatermark === 3);
+    const log = cluster.log(1);
+    const [batch] = log.batches as [Batch];
+    // Compacted, but its last record is still there.
+    log.batches = [{ bytes: batch.bytes, header: { ...batch.header, lastOffsetDelta: 4 } }];
+    log.logEndOffset = 5;
+    log.sync();
+    const behind = cluster.log(3);
+    await behind.resetTo(0);
+    behind.logEndOffset = 2;
+    behind.durableEndOffset = 2;
+    cluster.publish(image([partition({ isr: [1, 2], leaderEpoch: 2, partitionEpoch: 2 })]));
+    await cluster.run(200);
+    expect(behind.batches.some(({ header }) => header.recordsCount === 0)).toBe(false);
+  });
+});
 
 describe("a leader and its followers", () => {
   test("every replica gets the same bytes, and the high watermark follows their disks", async () => {

@@ -5,6 +5,7 @@ import { Partitions } from "../../../src/broker/partitions.ts";
 import { ProducerDesk } from "../../../src/broker/produce.ts";
 import { Traffic } from "../../../src/broker/traffic.ts";
 import type { MetadataImage } from "../../../src/metadata/image.ts";
+import type { TopicConfig } from "../../../src/model/topic-config.ts";
 import type { Ports } from "../../../src/ports/ports.ts";
 import { type BatchOptions, sealedBatch, TOPIC } from "../runtime/cluster-image.ts";
 import { ReplicaCluster } from "../runtime/replica-cluster.ts";
@@ -33,8 +34,9 @@ export class Desk {
     });
   }
 
-  static async start(image: MetadataImage): Promise<Desk> {
+  static async start(image: MetadataImage, config: Partial<TopicConfig> = {}): Promise<Desk> {
     const cluster = await ReplicaCluster.start();
+    cluster.config = { ...cluster.config, ...config };
     const desk = new Desk(cluster, image);
     await cluster.begin(image);
     return desk;

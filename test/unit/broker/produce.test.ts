@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { beforeEach, describe, expect, test } from "vitest";
 import { image, partition, TOPIC_CONFIG } from "../runtime/cluster-image.ts";
 import { Desk } from "./desk.ts";
@@ -86,6 +87,39 @@ describe("acknowledgements", () => {
     const { world } = desk.cluster.member(1).memory;
     expect(code(await world.settle(waiting))).toBe("KAFKA_STORAGE_ERROR");
     expect(code(await desk.produce(desk.batch("b")))).toBe("KAFKA_STORAGE_ERROR");
+  });
+});
+
+describe("a compacted topic", () => {
+  const compressed = (section: Uint8Array): Uint8Array => new Uint8Array(gzipSync(section));
+
+  beforeEach(async () => {
+    desk = await Desk.start(image([partition()]), { cleanupPolicy: ["compact"] });
+  });
+
+  test("takes records with keys alone", async () => {
+    expect(code(await desk.produce(desk.batch("a")))).toBe("INVALID_RECORD");
+    expect(code(await desk.produce(desk.batch("a", { compressed })))).toBe("INVALID_RECORD");
+    const bomb = (): Uint8Array => compressed(new Uint8Array(100_000_000));
+    const tooLarge = desk.batch("a", { key: "k", compressed: bomb });
+    expect(code(await desk.produce(tooLarge))).toBe("LIMIT_EXCEEDED");
+    expect(code(await desk.produce(desk.batch("a", { key: "k" })))).toBe("ok");
+    expect(code(await desk.produce(desk.batch("a", { key: "k", compressed })))).toBe("ok");
+    expect(desk.cluster.log(1).logEndOffset).toBe(2);
+  });
+
+  // While one is opened, what comes after it must not overtake it.
+  test("appends compressed and other batches in the order of their arrival", async () => {
+    const producer = { producerId: 5, producerEpoch: 0, key: "k" };
+    const results = ["a", "b", "c", "d"].map((text, index) => {
+      const options = { ...producer, baseSequence: index };
+      const batch = desk.batch(text, index % 2 === 0 ? { ...options, compressed } : options);
+      return desk.producers.produce(desk.one(batch));
+    });
+    const { world } = desk.cluster.member(1).memory;
+    const settled = await world.settle(Promise.all(results));
+    expect(settled.map(code)).toEqual(["ok", "ok", "ok", "ok"]);
+    expect(settled.map(({ baseOffset }) => baseOffset)).toEqual([0, 1, 2, 3]);
   });
 });
 

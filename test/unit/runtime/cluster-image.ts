@@ -78,6 +78,10 @@ export interface BatchOptions {
   readonly producerEpoch?: number;
   readonly baseSequence?: number;
   readonly timestamp?: number;
+  /** Of every record; default: none has a key. */
+  readonly key?: string;
+  /** The section is what this makes of it; gzip, says the batch. */
+  readonly compressed?: (section: Uint8Array) => Uint8Array;
 }
 
 /** A sealed batch as a producer sends it. */
@@ -96,5 +100,7 @@ export function sealedBatch(
       headers: [],
     });
   }
-  return builder.seal({ codec: "none", crc32c, producerId, producerEpoch, baseSequence });
+  const compressed = options.compressed?.(builder.section());
+  const codec = compressed === undefined ? "none" : "gzip";
+  return builder.seal({ codec, compressed, crc32c, producerId, producerEpoch, baseSequence });
 }

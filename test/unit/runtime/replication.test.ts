@@ -55,25 +55,6 @@ describe("a compacted log", () => {
       expect(behind.operations).toEqual(["truncate 2"]);
     },
   );
-
-  test("is not followed where one of its records would be passed over", async () => {
-    await cluster.begin(image([partition()]));
-    cluster.append(1, "a", { records: 3 });
-    await cluster.until(() => cluster.leader(1)?.highWatermark === 3);
-    const log = cluster.log(1);
-    const [batch] = log.batches as [Batch];
-    // Compacted, but its last record is still there.
-    log.batches = [{ bytes: batch.bytes, header: { ...batch.header, lastOffsetDelta: 4 } }];
-    log.logEndOffset = 5;
-    log.sync();
-    const behind = cluster.log(3);
-    await behind.resetTo(0);
-    behind.logEndOffset = 2;
-    behind.durableEndOffset = 2;
-    cluster.publish(image([partition({ isr: [1, 2], leaderEpoch: 2, partitionEpoch: 2 })]));
-    await cluster.run(200);
-    expect(behind.batches.some(({ header }) => header.recordsCount === 0)).toBe(false);
-  });
 });
 
 describe("a leader and its followers", () => {

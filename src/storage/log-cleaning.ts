@@ -114,7 +114,10 @@ export class LogCleaning {
     };
     const affected = segments.filter(({ baseOffset }) => baseOffset < this.#mappedEnd);
     for (let at = 0; completed && at < affected.length; ) {
-      const taken = await this.#rewrite(affected.slice(at, at + SEGMENTS_AT_ONCE_COUNT), rules);
+      const next = affected.slice(at, at + SEGMENTS_AT_ONCE_COUNT);
+      const taken = (await this.#keepsAll(next[0] as Segment, rules))
+        ? 1
+        : await this.#rewrite(next, rules);
       completed = taken > 0;
       at += taken;
     }
@@ -173,6 +176,22 @@ export class LogCleaning {
       if (count % STEP_RECORDS_COUNT === 0) await this.#breathe();
     }
     return true;
+  }
+
+  /**
+   * Whether a large segment need not be written again: a key that nobody writes any more costs no
+   * more than being read. Small ones are, so that they merge.
+   */
+  async #keepsAll(segment: Segment, rules: CompactionRules): Promise<boolean> {
+    if (segment.sizeBytes * 2 < this.#log.config.segmentBytes) return false;
+    const counted = this.#recordsWithoutKeyCount;
+    for await (const batch of this.#batches(segment, segment.baseOffset)) {
+      if (batch.header.recordsCount === 0) continue;
+      if ((await this.#compact(batch, rules)) === batch) continue;
+      this.#recordsWithoutKeyCount = counted;
+      return false;
+    }
+    return !this.#isOver;
   }
 
   /**

@@ -1,6 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { writeInt32 } from "../../../src/base/bytes.ts";
 import type { TopicConfig } from "../../../src/model/topic-config.ts";
-import { deleteHorizonOf, isCompacted, lastOffset } from "../../../src/record/batch.ts";
+import {
+  deleteHorizonOf,
+  isCompacted,
+  lastOffset,
+  splitBatches,
+} from "../../../src/record/batch.ts";
 import { LevelLogs } from "../../../src/storage/level-logs.ts";
 import type { PartitionLog, ReplicaName } from "../../../src/storage/log.ts";
 import { DEFAULT_LOG_CLEANER_CONFIG } from "../../../src/storage/log-cleaner.ts";
@@ -220,7 +226,7 @@ describe("cleaning", () => {
     await readDense(log);
   });
 
-  test("drops records without key, and puts a log aside that it cannot read", async () => {
+  test("drops records without key", async () => {
     await start({ cleanupPolicy: ["delete"] });
     fill(10);
     append([{ key: null, value: "no key" }]);
@@ -230,6 +236,48 @@ describe("cleaning", () => {
     const records = recordsOf(await readDense(log));
     expect(records.some(({ key }) => key === null)).toBe(false);
     expect(memory.logs.some(({ message }) => message.includes("without key"))).toBe(true);
+  });
+
+  test("puts a log aside that it cannot read, says so, and cleans the others", async () => {
+    await start({ cleanupPolicy: ["delete"] });
+    const garbage = keyedBatch([{ key: "k", value: "x" }], { baseOffset: 0 });
+    // Says that it is compressed, which nobody checks where keys do not matter.
+    garbage.bytes[22] = 1;
+    writeInt32(garbage.bytes, 17, memory.ports.codecs.crc32c(garbage.bytes.subarray(21)));
+    log.append(splitBatches(garbage.bytes));
+    fill(20);
+    const bad = log;
+    bad.configure(COMPACTED);
+    await cleaned();
+    log = await logs.open({ ...REPLICA, partition: 1 }, COMPACTED);
+    fill(20);
+    await cleaned();
+    expect(recordsOf(await readDense(log)).length).toBeLessThan(30);
+    expect(bad.failure).toBeUndefined();
+    expect(bad.segmentsCount).toBeGreaterThan(10);
+    const errors = memory.logs.filter(({ level }) => level === "error");
+    expect(errors).toMatchObject([{ fields: { partition: 0, code: "CORRUPT_MESSAGE" } }]);
+    const uncleanable = "kafka_log_logcleanermanager_uncleanable_partitions_count";
+    expect(memory.meter.collect().get(`${uncleanable}{logDirectory="/data"}`)).toBe(1);
+  });
+
+  test("does not write again what it leaves as it is", async () => {
+    await start({ segmentBytes: 2_000 });
+    for (let key = 0; key < 60; key++) append([{ key: `old${key}`, value: "x".repeat(60) }]);
+    await cleaned();
+    const written = () =>
+      memory.logs
+        .filter(({ message }) => message === "log cleaned")
+        .map(({ fields }) => (fields as { bytesWritten: number }).bytesWritten)
+        .reduce((sum, bytes) => sum + bytes, 0);
+    expect(written()).toBe(0);
+    fill(30);
+    await cleaned();
+    expect(written()).toBeGreaterThan(0);
+    expect(written()).toBeLessThan(4_000);
+    expect(
+      recordsOf(await readDense(log)).filter(({ key }) => key?.startsWith("old")),
+    ).toHaveLength(60);
   });
 
   test("a topic that is compacted later, or no longer, is treated so at once", async () => {

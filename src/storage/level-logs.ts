@@ -14,7 +14,7 @@ import type { Timer } from "../ports/clock.ts";
 import type { Ports } from "../ports/ports.ts";
 import { CommitPacer } from "./commit-pacer.ts";
 import { DataDirectory, FREE_SPACE_RESERVE_BYTES } from "./data-directory.ts";
-import { LevelPartitionLog, type SharedResources } from "./level-partition-log.ts";
+import { LevelPartitionLog } from "./level-partition-log.ts";
 import type { LocalReplica, Logs, PartitionLog, RecoveryReport, ReplicaName } from "./log.ts";
 import {
   type CleanerLog,
@@ -22,7 +22,7 @@ import {
   LogCleaner,
   type LogCleanerConfig,
 } from "./log-cleaner.ts";
-import type { LogContext } from "./log-context.ts";
+import type { LogContext, SharedResources } from "./log-context.ts";
 import { type LoadMode, loadLog } from "./log-loading.ts";
 import { PendingOperations } from "./pending-operations.ts";
 import { DELETED_SUFFIX, directoryName, parseDirectoryName } from "./replica-names.ts";

@@ -4,7 +4,8 @@
  *   logStartOffset <= flushedEnd <= writtenEnd <= logEndOffset, durableEndOffset <= writtenEnd
  *
  * One piece of work on the disk at a time (`#serial`): a write, a truncation, a move of the log
- * start, closing. Whatever was appended meanwhile rides in the next write.
+ * start, closing. What is appended meanwhile rides in the next write. Only the log cleaner works
+ * beside it, on sealed segments (`#layout`); a truncation and closing end its work first.
  */
 import { AssertionError, assert } from "../base/assert.ts";
 import { OttlaError, toOttlaError } from "../model/errors.ts";
@@ -19,11 +20,10 @@ import { type Checkpoint, emptySegmentSummary } from "./checkpoint.ts";
 import { CheckpointSchedule } from "./checkpoint-schedule.ts";
 import { type Cleanable, cleanableOf, rollAfterMs } from "./cleanable.ts";
 import { CleaningSlot } from "./cleaning-slot.ts";
-import type { CommitPacer } from "./commit-pacer.ts";
 import { FlushWaiters } from "./flush-waiters.ts";
 import type { PartitionLog, ReadLimits, TimestampedOffset } from "./log.ts";
 import type { CompactableLog } from "./log-cleaning.ts";
-import type { LogContext } from "./log-context.ts";
+import type { LogContext, SharedResources } from "./log-context.ts";
 import { type LoadedLog, loadLog, raiseEpochStart, removeDirectory } from "./log-loading.ts";
 import type { ReplicaHead, StateChange } from "./replica-states.ts";
 import { expiredCount } from "./retention.ts";
@@ -33,7 +33,7 @@ import { SegmentLayout } from "./segment-layout.ts";
 import { SegmentReads } from "./segment-reads.ts";
 import { Serial } from "./serial.ts";
 import { isRefusal, storageError } from "./storage-error.ts";
-import { type TailBudget, TailCache, unpinned } from "./tail-cache.ts";
+import { TailCache, unpinned } from "./tail-cache.ts";
 import { TimeLookup } from "./time-lookup.ts";
 
 /** Largest single write; a LevelDB batch is copied whole, so that a larger one only costs memory. */
@@ -41,13 +41,6 @@ const WRITE_BYTES = 2 * 1024 * 1024;
 /** A log that nobody appended to for this long is marked clean and its cache is given back. */
 const IDLE_MS = 60_000;
 const TIMER_MS_MAX = 0x7fff_ffff;
-
-export interface SharedResources {
-  readonly tailBudget: TailBudget;
-  readonly pacer: CommitPacer;
-  /** A log is compacted from now on. */
-  readonly onCompacted: () => void;
-}
 
 export class LevelPartitionLog implements PartitionLog {
   readonly topicId: TopicId;
@@ -283,8 +276,8 @@ export class LevelPartitionLog implements PartitionLog {
 
   /** What of it could be cleaned, after rolling an active segment that is old enough. */
   cleanable(nowMs: number): Cleanable | undefined {
-    if (this.#failure !== undefined || this.#closed || this.#cutting) return undefined;
-    if (!this.isCompacted) return undefined;
+    const usable = this.#failure === undefined && !this.#closed && !this.#cutting;
+    if (!usable || !this.isCompacted) return undefined;
     this.#rollIfDue(nowMs, false);
     return cleanableOf(
       {
@@ -306,9 +299,8 @@ export class LevelPartitionLog implements PartitionLog {
     work: (log: CompactableLog, signal: AbortSignal) => Promise<Result>,
   ): Promise<Result> {
     this.#assertUsable();
-    if (this.#cutting || this.#cleaning.isTaken) {
-      throw new OttlaError("CLOSED", `${this.#context.key} is being changed`);
-    }
+    const isBusy = this.#cutting || this.#cleaning.isTaken;
+    if (isBusy) throw new OttlaError("CLOSED", `${this.#context.key} is being changed`);
     return this.#cleaning.run((signal) => work(this.#compactable(), signal));
   }
 
@@ -722,11 +714,11 @@ export class LevelPartitionLog implements PartitionLog {
       producers: this.producers,
       storedBatches: (segment, from, maxBytes) => this.#reads.batches(segment, from, maxBytes),
       swapIn: async (replaced, cleaned, signal) => {
-        const { baseOffset, endOffset } = cleaned;
-        const changes = () => this.#checkpoints.forgetting(baseOffset, endOffset);
+        const { baseOffset: base, endOffset } = cleaned;
+        const changes = () => this.#checkpoints.forgetting(base, endOffset);
         const isOver = () => signal.aborted || this.#failure !== undefined;
-        const how = { changes, isOver };
-        const swapped = await this.#guarded(this.#layout.swap(replaced, cleaned, how));
+        const swap = this.#layout.swap(replaced, cleaned, { changes, isOver });
+        const swapped = await this.#guarded(swap);
         if (swapped) this.#cache.evictBelow(endOffset);
         return swapped;
       },

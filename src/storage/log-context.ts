@@ -1,10 +1,12 @@
 /** What the code of one replica's log needs of its surroundings. */
 import type { Ports } from "../ports/ports.ts";
+import type { CommitPacer } from "./commit-pacer.ts";
 import type { DurableMarks } from "./durable-marks.ts";
 import type { ReplicaName } from "./log.ts";
 import type { PendingOperations } from "./pending-operations.ts";
 import type { ReplicaStates } from "./replica-states.ts";
 import type { StorePool } from "./store-pool.ts";
+import type { TailBudget } from "./tail-cache.ts";
 
 export type LogPorts = Pick<
   Ports,
@@ -32,4 +34,12 @@ export interface LogContext {
   readonly key: string;
   /** The replica's own directory. */
   readonly path: string;
+}
+
+/** What all logs of a broker share. */
+export interface SharedResources {
+  readonly tailBudget: TailBudget;
+  readonly pacer: CommitPacer;
+  /** A log is compacted from now on. */
+  readonly onCompacted: () => void;
 }

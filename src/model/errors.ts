@@ -83,11 +83,35 @@ export const ERRORS = {
     "INVALID_ARGUMENT",
     "Make the record smaller, or raise max.message.bytes of the topic.",
   ),
+  OFFSET_METADATA_TOO_LARGE: row(
+    12,
+    false,
+    "INVALID_ARGUMENT",
+    "Leave a shorter note with the offset, or raise offset.metadata.max.bytes.",
+  ),
   NETWORK_EXCEPTION: row(
     13,
     true,
     "UNAVAILABLE",
     "Check that the brokers are reachable; the client retries by itself.",
+  ),
+  COORDINATOR_LOAD_IN_PROGRESS: row(
+    14,
+    true,
+    "UNAVAILABLE",
+    "Retry: the coordinator reads the groups that it has taken over.",
+  ),
+  COORDINATOR_NOT_AVAILABLE: row(
+    15,
+    true,
+    "UNAVAILABLE",
+    "Retry; if it lasts, look whether __consumer_offsets has leaders and enough in-sync replicas.",
+  ),
+  NOT_COORDINATOR: row(
+    16,
+    true,
+    "FAILED_PRECONDITION",
+    "Ask for the group's coordinator again and go there.",
   ),
   INVALID_TOPIC_EXCEPTION: row(
     17,
@@ -109,6 +133,42 @@ export const ERRORS = {
     "The record may survive or not: retry with the idempotent producer.",
   ),
   INVALID_REQUIRED_ACKS: row(21, false, "INVALID_ARGUMENT", "acks is 0, 1 or all (-1)."),
+  ILLEGAL_GENERATION: row(
+    22,
+    false,
+    "ABORTED",
+    "The group has gone on without this member: join again.",
+  ),
+  INCONSISTENT_GROUP_PROTOCOL: row(
+    23,
+    false,
+    "INVALID_ARGUMENT",
+    "Use the group's protocol type and an assignor that all its members have.",
+  ),
+  INVALID_GROUP_ID: row(
+    24,
+    false,
+    "INVALID_ARGUMENT",
+    "Use a group id of the length that the message names, without control characters.",
+  ),
+  UNKNOWN_MEMBER_ID: row(
+    25,
+    false,
+    "NOT_FOUND",
+    "The member was removed from the group: join again without a member id.",
+  ),
+  INVALID_SESSION_TIMEOUT: row(
+    26,
+    false,
+    "INVALID_ARGUMENT",
+    "Use a session timeout between group.min.session.timeout.ms and group.max.session.timeout.ms.",
+  ),
+  REBALANCE_IN_PROGRESS: row(
+    27,
+    true,
+    "FAILED_PRECONDITION",
+    "Join the group again: its partitions are being divided anew.",
+  ),
   INVALID_TIMESTAMP: row(
     32,
     false,
@@ -183,6 +243,8 @@ export const ERRORS = {
     "ABORTED",
     "The producer's state expired: ask for a new producer id.",
   ),
+  NON_EMPTY_GROUP: row(68, false, "FAILED_PRECONDITION", "Stop the group's members first."),
+  GROUP_ID_NOT_FOUND: row(69, false, "NOT_FOUND", "Check the group id: no such group exists."),
   TOPIC_DELETION_DISABLED: row(
     73,
     false,
@@ -219,11 +281,29 @@ export const ERRORS = {
     "UNAVAILABLE",
     "Retry: the new leader's high watermark is catching up.",
   ),
+  MEMBER_ID_REQUIRED: row(
+    79,
+    true,
+    "FAILED_PRECONDITION",
+    "Join again with the member id that came with this error.",
+  ),
   PREFERRED_LEADER_NOT_AVAILABLE: row(
     80,
     true,
     "FAILED_PRECONDITION",
     "Start the preferred replica and let it join the ISR.",
+  ),
+  GROUP_MAX_SIZE_REACHED: row(
+    81,
+    false,
+    "RESOURCE_EXHAUSTED",
+    "The group is full: stop members, or raise group.max.size.",
+  ),
+  FENCED_INSTANCE_ID: row(
+    82,
+    false,
+    "ABORTED",
+    "Another member with this group.instance.id has joined: give each its own.",
   ),
   ELIGIBLE_LEADERS_NOT_AVAILABLE: row(
     83,
@@ -237,7 +317,19 @@ export const ERRORS = {
     "FAILED_PRECONDITION",
     "The preferred replica leads already.",
   ),
+  GROUP_SUBSCRIBED_TO_TOPIC: row(
+    86,
+    false,
+    "FAILED_PRECONDITION",
+    "Stop the members that consume the topic first.",
+  ),
   INVALID_RECORD: row(87, false, "INVALID_ARGUMENT", "Correct the record that the message names."),
+  UNSTABLE_OFFSET_COMMIT: row(
+    88,
+    true,
+    "UNAVAILABLE",
+    "Retry: a commit of this offset is under way.",
+  ),
   DUPLICATE_RESOURCE: row(92, false, "INVALID_ARGUMENT", "Name each resource once in a request."),
   INCONSISTENT_VOTER_SET: row(
     94,

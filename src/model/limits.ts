@@ -59,6 +59,17 @@ export const LIMITS = {
   /** A client connection that says nothing for this long is closed (Kafka: connections.max.idle.ms). */
   connectionIdleMs: 600_000,
   configValueCharacters: 32_768,
+  /** Ids of groups, members and clients; a record's key holds them. */
+  groupIdCharacters: 1_024,
+  /** Protocols that one member offers its group, and their metadata in sum (its subscription). */
+  groupProtocolsCount: 32,
+  groupSubscriptionBytes: 1024 * 1024,
+  /** One group's record: subscriptions and assignments of all members, which must fit a message. */
+  groupMetadataBytes: 4 * 1024 * 1024,
+  /** Records that wait for the disk of one coordinator before it takes no more calls. */
+  groupPendingBytes: 16 * 1024 * 1024,
+  /** Offsets that one call may commit, fetch or delete by name. */
+  offsetsPerRequestCount: 10_000,
 } as const;
 
 assert(
@@ -73,6 +84,11 @@ assert(
 assert(
   LIMITS.raftAppendBytes + LIMITS.raftEntryBytes < LIMITS.grpcMessageBytes,
   "an append takes entries until it passes its limit, and the last may be the largest there is",
+);
+assert(
+  LIMITS.groupSubscriptionBytes < LIMITS.groupMetadataBytes &&
+    2 * LIMITS.groupMetadataBytes < LIMITS.grpcMessageBytes,
+  "the leader's members and assignments, and the group's record, must fit a message",
 );
 assert(
   LIMITS.raftAppendBytes < LIMITS.raftInflightBytes,

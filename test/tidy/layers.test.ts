@@ -12,7 +12,7 @@ interface Layer {
   readonly outside: readonly string[];
 }
 
-const PURE = ["base", "model", "record", "raft", "metadata", "replica"];
+const PURE = ["base", "model", "record", "raft", "metadata", "replica", "group"];
 const HOSTS = ["storage", "runtime", "controller", "broker"];
 const EVERYTHING = [
   ...PURE,
@@ -35,6 +35,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   raft: { kind: "pure", rooms: ["base", "model"], outside: [] },
   metadata: { kind: "pure", rooms: ["base", "model"], outside: [] },
   replica: { kind: "pure", rooms: ["base", "model", "record", "metadata"], outside: [] },
+  group: { kind: "pure", rooms: ["base", "model", "record"], outside: [] },
   ports: { kind: "types", rooms: ["base", "model", "raft", "metadata", "replica"], outside: [] },
   storage: {
     kind: "host",
@@ -75,7 +76,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   "api/grpc": {
     kind: "edge",
-    rooms: ["base", "model", "record", "metadata", "ports", "broker", "grpc", "gen"],
+    rooms: ["base", "model", "record", "metadata", "group", "ports", "broker", "grpc", "gen"],
     outside: ["node:", "@grpc/grpc-js", "@grpc/reflection", "grpc-health-check", "protobufjs"],
   },
   "api/http": {
@@ -85,7 +86,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   client: {
     kind: "edge",
-    rooms: ["base", "model", "record", "ports", "adapters", "api/grpc", "gen"],
+    rooms: ["base", "model", "record", "group", "ports", "adapters", "api/grpc", "gen"],
     outside: ["@grpc/grpc-js"],
   },
   testing: { kind: "edge", rooms: EVERYTHING, outside: ["node:"] },

@@ -108,8 +108,9 @@ export class GroupShard {
 
   /** Answers that may leave, each once. */
   takeAnswers(): readonly Answer[] {
+    if (this.#answers.length === 0) return [];
     const answers = this.#answers;
-    if (answers.length > 0) this.#answers = [];
+    this.#answers = [];
     return answers;
   }
 

@@ -7,6 +7,7 @@ import type { BrokerRegistration, MetadataImage, TopicImage } from "../metadata/
 import type { ConfigResourceType } from "../metadata/records.ts";
 import type { BrokerId, LeaderEpoch, Offset, PartitionIndex } from "../model/ids.ts";
 import type { Batch } from "../record/batch.ts";
+import type { GroupApi } from "./groups/group-api.ts";
 
 export interface LeaderHint {
   readonly brokerId: BrokerId;
@@ -128,7 +129,7 @@ export interface BrokerHealth {
   readonly reason: string;
 }
 
-export interface BrokerApi {
+export interface BrokerApi extends GroupApi {
   readonly brokerId: BrokerId;
   /** The metadata that this broker has applied. */
   image(): MetadataImage;

@@ -3,6 +3,7 @@ import type { ControllerRequests, QuorumDescription } from "../metadata/commands
 import type { BrokerRegistration, MetadataImage } from "../metadata/image.ts";
 import type { BrokerConfig } from "../model/broker-config.ts";
 import { OttlaError } from "../model/errors.ts";
+import { groupsConfig } from "../model/groups-config.ts";
 import { type BrokerId, NONE } from "../model/ids.ts";
 import type { PeerAddress } from "../ports/peer-network.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -24,6 +25,8 @@ import type {
 } from "./broker-api.ts";
 import { registerBrokerMetrics } from "./broker-metrics.ts";
 import { OpenFetch } from "./fetch-session.ts";
+import type { GroupApi } from "./groups/group-api.ts";
+import { GroupCoordinator } from "./groups/group-coordinator.ts";
 import { Machinery } from "./machinery.ts";
 import { deleteRecordsOf, listOffset } from "./offsets.ts";
 import { Partitions } from "./partitions.ts";
@@ -46,6 +49,7 @@ export class Broker implements BrokerApi {
   readonly #desk: ProducerDesk;
   readonly #topics: Topics;
   readonly #producerIds: ProducerIds;
+  readonly #groups: GroupCoordinator;
   readonly #fetches = new Set<OpenFetch>();
   #stopping = false;
 
@@ -73,7 +77,20 @@ export class Broker implements BrokerApi {
       const request = { brokerId: self, brokerEpoch };
       return await session.request("allocate-producer-ids", request, requestTimeoutMs);
     });
-    loader.subscribe(() => this.#topics.onMetadata());
+    this.#groups = new GroupCoordinator(ports, {
+      self,
+      image,
+      config: groupsConfig(config.properties),
+      topics: this.#topics,
+    });
+    machinery.onLeaderStarted = (leader) => this.#groups.onLeaderStarted(leader);
+    for (const { leader } of replicas.hosts()) {
+      if (leader !== undefined) this.#groups.onLeaderStarted(leader);
+    }
+    loader.subscribe((delta) => {
+      this.#topics.onMetadata();
+      this.#groups.onMetadata(delta);
+    });
     registerBrokerMetrics(ports, {
       image,
       replicas,
@@ -102,6 +119,7 @@ export class Broker implements BrokerApi {
     this.#stopping = true;
     const stopped = this.#machinery.stop({ controlled: options.controlled ?? true });
     await stopped;
+    this.#groups.close();
     for (const fetch of [...this.#fetches]) fetch.close();
   }
 
@@ -174,6 +192,64 @@ export class Broker implements BrokerApi {
     timeoutMs: number,
   ): Promise<ControllerRequests[Name]["reply"]> {
     return this.#machinery.session.request(name, request, timeoutMs);
+  }
+
+  findCoordinator(
+    ...call: Parameters<GroupApi["findCoordinator"]>
+  ): ReturnType<GroupApi["findCoordinator"]> {
+    return this.#groups.findCoordinator(...call);
+  }
+
+  joinGroup(...call: Parameters<GroupApi["joinGroup"]>): ReturnType<GroupApi["joinGroup"]> {
+    return this.#groups.joinGroup(...call);
+  }
+
+  syncGroup(...call: Parameters<GroupApi["syncGroup"]>): ReturnType<GroupApi["syncGroup"]> {
+    return this.#groups.syncGroup(...call);
+  }
+
+  heartbeat(...call: Parameters<GroupApi["heartbeat"]>): ReturnType<GroupApi["heartbeat"]> {
+    return this.#groups.heartbeat(...call);
+  }
+
+  leaveGroup(...call: Parameters<GroupApi["leaveGroup"]>): ReturnType<GroupApi["leaveGroup"]> {
+    return this.#groups.leaveGroup(...call);
+  }
+
+  offsetCommit(
+    ...call: Parameters<GroupApi["offsetCommit"]>
+  ): ReturnType<GroupApi["offsetCommit"]> {
+    return this.#groups.offsetCommit(...call);
+  }
+
+  offsetFetch(...call: Parameters<GroupApi["offsetFetch"]>): ReturnType<GroupApi["offsetFetch"]> {
+    return this.#groups.offsetFetch(...call);
+  }
+
+  describeGroups(
+    ...call: Parameters<GroupApi["describeGroups"]>
+  ): ReturnType<GroupApi["describeGroups"]> {
+    return this.#groups.describeGroups(...call);
+  }
+
+  deleteGroups(
+    ...call: Parameters<GroupApi["deleteGroups"]>
+  ): ReturnType<GroupApi["deleteGroups"]> {
+    return this.#groups.deleteGroups(...call);
+  }
+
+  deleteOffsets(
+    ...call: Parameters<GroupApi["deleteOffsets"]>
+  ): ReturnType<GroupApi["deleteOffsets"]> {
+    return this.#groups.deleteOffsets(...call);
+  }
+
+  listGroups(...call: Parameters<GroupApi["listGroups"]>): ReturnType<GroupApi["listGroups"]> {
+    return this.#groups.listGroups(...call);
+  }
+
+  watchGroup(...call: Parameters<GroupApi["watchGroup"]>): ReturnType<GroupApi["watchGroup"]> {
+    return this.#groups.watchGroup(...call);
   }
 
   health(): BrokerHealth {

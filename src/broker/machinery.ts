@@ -15,6 +15,7 @@ import { type ClusterId, type IncarnationId, NONE, uuidFrom } from "../model/ids
 import type { PeerAddress, PeerListener } from "../ports/peer-network.ts";
 import type { Ports } from "../ports/ports.ts";
 import { ControllerSession } from "../runtime/controller-session.ts";
+import type { LeaderReplica } from "../runtime/leader-replica.ts";
 import { MetadataLoader } from "../runtime/metadata-loader.ts";
 import { RaftDriver } from "../runtime/raft-driver.ts";
 import { ReplicaManager } from "../runtime/replica-manager.ts";
@@ -48,6 +49,8 @@ export class Machinery {
   readonly controller: Controller | undefined;
   readonly session: ControllerSession;
   readonly replicas: ReplicaManager;
+  /** Called when a replica here begins to lead. */
+  onLeaderStarted: (leader: LeaderReplica) => void = () => undefined;
   readonly #ports: Ports;
   #listener: PeerListener | undefined;
   #replicasStarted = false;
@@ -102,6 +105,7 @@ export class Machinery {
         this.#replicasStarted = true;
         this.session.sendHeartbeats();
       },
+      onLeaderStarted: (leader) => this.onLeaderStarted(leader),
     });
   }
 

@@ -1,4 +1,5 @@
 /** Produce: one batch for one partition, from the door to the acknowledgement. */
+import { OFFSETS_TOPIC } from "../group/partition-of.ts";
 import { type ErrorCode, OttlaError, toOttlaError } from "../model/errors.ts";
 import { NONE, type Offset } from "../model/ids.ts";
 import { LIMITS } from "../model/limits.ts";
@@ -82,6 +83,11 @@ export class ProducerDesk {
   /** Never rejects. */
   produce(one: ProduceOne): Promise<ProduceResult> {
     const startedMs = this.#ports.clock.monotonicMs();
+    if (one.topic === OFFSETS_TOPIC) {
+      const message = `topic ${OFFSETS_TOPIC} is written by the group coordinators alone`;
+      const error = new OttlaError("INVALID_TOPIC_EXCEPTION", message, { field: "topic" });
+      return Promise.resolve(this.#refuse(one, error, NONE));
+    }
     const leader = this.#partitions.leader(one.topic, one.partition);
     if (leader === undefined) {
       const { error, leader: hint } = this.#partitions.refusal(one.topic, one.partition);

@@ -1,5 +1,5 @@
 /** Looks topics up, and creates missing ones where auto.create.topics.enable allows it. */
-import type { ControllerRequests, ItemError } from "../metadata/commands.ts";
+import type { ControllerRequests, ItemError, NewTopic } from "../metadata/commands.ts";
 import { type MetadataImage, type TopicImage, topicByName } from "../metadata/image.ts";
 import { OttlaError, toOttlaError } from "../model/errors.ts";
 import type { Ports } from "../ports/ports.ts";
@@ -42,19 +42,31 @@ export class Topics {
       return { name, code: "UNKNOWN_TOPIC_OR_PARTITION", message: `topic ${name} is not known` };
     }
     try {
-      let creating = this.#creating.get(name);
-      if (creating === undefined) {
-        creating = this.#create(name).finally(() => this.#creating.delete(name));
-        this.#creating.set(name, creating);
-      }
-      return await creating;
+      const replicas = { partitionsCount: -1, replicationFactor: -1, assignment: [] };
+      return await this.ensure({ name, ...replicas, configs: {} });
     } catch (thrown) {
       return { name, ...itemError(toOttlaError(thrown)) };
     }
   }
 
-  async #create(name: string): Promise<TopicImage> {
-    const topic = { name, partitionsCount: -1, replicationFactor: -1, assignment: [], configs: {} };
+  /**
+   * The topic, created if it is missing, whatever `auto.create.topics.enable` says. Rejects as the
+   * controller refuses, or with LEADER_NOT_AVAILABLE if it does not become known in time.
+   */
+  ensure(topic: NewTopic): Promise<TopicImage> {
+    const { name } = topic;
+    const found = topicByName(this.#options.image(), name);
+    if (found !== undefined) return Promise.resolve(found);
+    let creating = this.#creating.get(name);
+    if (creating === undefined) {
+      creating = this.#create(topic).finally(() => this.#creating.delete(name));
+      this.#creating.set(name, creating);
+    }
+    return creating;
+  }
+
+  async #create(topic: NewTopic): Promise<TopicImage> {
+    const { name } = topic;
     const reply = await this.#options.createTopics({ topics: [topic], validateOnly: false });
     const error = reply.topics[0]?.error ?? null;
     if (error !== null && error.code !== "TOPIC_ALREADY_EXISTS") {

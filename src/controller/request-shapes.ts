@@ -66,6 +66,7 @@ export const REQUEST_SHAPES: {
         name,
         partitionsCount: integer(-(2 ** 31), 2 ** 31 - 1),
         replicationFactor: integer(-(2 ** 31), 2 ** 31 - 1),
+        clampReplicationFactor: optional(boolean),
         assignment,
         configs: dictionary(1_000, 2 * LIMITS.configValueCharacters),
       }),

@@ -82,6 +82,7 @@ export class GroupShard {
   readonly #deadlines = new DeadlineQueue<Session | Group>();
   readonly #open: OpenProposal[] = [];
   #records: GroupRecord[] = [];
+  #waitingBytes = 0;
   #answers: Answer[] = [];
   #rebalancing = new Set<string>();
   #sequence = 0;
@@ -104,6 +105,11 @@ export class GroupShard {
     return this.#groups.size;
   }
 
+  /** Of records that nobody has taken yet. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
   // What came of it.
 
   /** Answers that may leave, each once. */
@@ -119,6 +125,7 @@ export class GroupShard {
     if (this.#records.length === 0) return undefined;
     const records = this.#records;
     this.#records = [];
+    this.#waitingBytes = 0;
     return { records, sequence: this.#sequence };
   }
 
@@ -468,7 +475,10 @@ export class GroupShard {
   }
 
   #propose(records: readonly GroupRecord[], onCommitted: (() => void) | undefined): number {
-    this.#records.push(...records);
+    for (const record of records) {
+      this.#records.push(record);
+      this.#waitingBytes += record.key.length + (record.value?.length ?? 0);
+    }
     const sequence = ++this.#sequence;
     this.#open.push({ sequence, proposedAtMs: this.#nowMs, onCommitted, answers: [] });
     return sequence;

@@ -69,6 +69,11 @@ export interface NewTopic {
   readonly partitionsCount: number;
   /** -1: `default.replication.factor`, but never more than the registered brokers. */
   readonly replicationFactor: number;
+  /**
+   * Take fewer replicas if fewer brokers are registered, and place them on fenced brokers too, as
+   * with -1. Default false: what was asked for, or an error.
+   */
+  readonly clampReplicationFactor?: boolean | undefined;
   /** Replicas by partition; empty: the controller places them. */
   readonly assignment: readonly (readonly BrokerId[])[];
   readonly configs: Readonly<Record<string, string>>;

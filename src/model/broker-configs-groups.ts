@@ -17,15 +17,15 @@ group.consumer.min.heartbeat.interval.ms | int | 5000 | 1.. | read-only | no | L
 group.consumer.min.session.timeout.ms | int | 45000 | 1.. | read-only | no | Lower bound of a group's own consumer.session.timeout.ms.
 group.consumer.regex.refresh.interval.ms | int | 600000 | 10000.. | read-only | no | Time between two evaluations of regular expressions in subscriptions.
 group.consumer.session.timeout.ms | int | 45000 | 1.. | read-only | no | A member of a consumer group that is silent for this long is expelled.
-group.coordinator.append.linger.ms | int | -1 | -1.. | read-only | no | How long the group coordinator collects records before it writes them; -1 adapts.
+group.coordinator.append.linger.ms | int | -1 | -1.. | read-only | yes | How long the group coordinator collects records before it writes them; -1 adapts.
 group.coordinator.background.threads | int | 2 | 1.. | read-only | no | Background threads of the group coordinator.
 group.coordinator.cached.buffer.max.bytes | int | 1048588 | 524288.. | cluster-wide | no | Largest write buffer that the group coordinator keeps for reuse.
 group.coordinator.rebalance.protocols | list | classic,consumer,streams | consumer,classic,share,streams | read-only | no | Group protocols that are offered.
 group.coordinator.threads | int | 4 | 1.. | read-only | no | Threads of the group coordinator.
-group.initial.rebalance.delay.ms | int | 3000 | * | read-only | no | How long a new classic group waits for more members.
-group.max.session.timeout.ms | int | 1800000 | * | read-only | no | Longest session timeout that a classic member may ask for.
-group.max.size | int | 2147483647 | 1.. | read-only | no | Most members of one classic group.
-group.min.session.timeout.ms | int | 6000 | * | read-only | no | Shortest session timeout that a classic member may ask for.
+group.initial.rebalance.delay.ms | int | 3000 | * | read-only | yes | How long a new classic group waits for more members.
+group.max.session.timeout.ms | int | 1800000 | * | read-only | yes | Longest session timeout that a classic member may ask for.
+group.max.size | int | 2147483647 | 1.. | read-only | yes | Most members of one classic group.
+group.min.session.timeout.ms | int | 6000 | * | read-only | yes | Shortest session timeout that a classic member may ask for.
 group.share.assignment.interval.ms | int | 1000 | 0.. | cluster-wide | no | Least time between two assignments of a share group.
 group.share.assignors | list | simple | * | read-only | no | Server-side assignors for share groups.
 group.share.delivery.count.limit | int | 5 | 2..10 | read-only | no | Deliveries of a record to a share group before it is given up.
@@ -62,15 +62,15 @@ group.streams.min.heartbeat.interval.ms | int | 5000 | 1.. | read-only | no | Lo
 group.streams.min.session.timeout.ms | int | 45000 | 1.. | read-only | no | Lower bound of a group's own streams.session.timeout.ms.
 group.streams.num.standby.replicas | int | 0 | 0.. | read-only | no | Standby replicas of each task of a streams group.
 group.streams.session.timeout.ms | int | 45000 | 1.. | read-only | no | A member of a streams group that is silent for this long is expelled.
-offset.metadata.max.bytes | int | 4096 | * | read-only | no | Largest note that a consumer may leave with a committed offset.
-offsets.commit.timeout.ms | int | 5000 | 1.. | read-only | no | Longest wait until an offset commit is replicated.
-offsets.load.buffer.size | int | 5242880 | 1.. | read-only | no | Bytes read at a time while offsets are loaded.
-offsets.retention.check.interval.ms | long | 600000 | 1.. | read-only | no | Time between two searches for expired offsets.
-offsets.retention.minutes | int | 10080 | 1.. | read-only | no | How long the offsets of an empty group are kept.
-offsets.topic.compression.codec | int | 0 | * | read-only | no | Compression of the offsets topic, as a number.
-offsets.topic.num.partitions | int | 50 | 1.. | read-only | no | Partitions of the offsets topic.
-offsets.topic.replication.factor | short | 3 | 1.. | read-only | no | Replication factor of the offsets topic.
-offsets.topic.segment.bytes | int | 104857600 | 1.. | read-only | no | Segment size of the offsets topic.
+offset.metadata.max.bytes | int | 4096 | * | read-only | yes | Largest note that a consumer may leave with a committed offset.
+offsets.commit.timeout.ms | int | 5000 | 1.. | read-only | yes | Longest wait until an offset commit is replicated.
+offsets.load.buffer.size | int | 5242880 | 1.. | read-only | yes | Bytes read at a time while offsets are loaded.
+offsets.retention.check.interval.ms | long | 600000 | 1.. | read-only | yes | Time between two searches for expired offsets.
+offsets.retention.minutes | int | 10080 | 1.. | read-only | yes | How long the offsets of an empty group are kept.
+offsets.topic.compression.codec | int | 0 | * | read-only | yes | Compression of the offsets topic, as a number.
+offsets.topic.num.partitions | int | 50 | 1.. | read-only | yes | Partitions of the offsets topic.
+offsets.topic.replication.factor | short | 3 | 1.. | read-only | yes | Replication factor of the offsets topic.
+offsets.topic.segment.bytes | int | 104857600 | 1.. | read-only | yes | Segment size of the offsets topic.
 share.coordinator.append.linger.ms | int | -1 | -1.. | read-only | no | How long the share coordinator collects records before it writes them; -1 adapts.
 share.coordinator.cached.buffer.max.bytes | int | 1048588 | 524288.. | cluster-wide | no | Largest write buffer that the share coordinator keeps for reuse.
 share.coordinator.cold.partition.snapshot.interval.ms | int | 300000 | 1.. | read-only | no | Time after which a quiet share partition gets a snapshot.

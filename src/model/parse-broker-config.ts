@@ -6,6 +6,7 @@ import type { BrokerConfig, Listener, VoterAddress } from "./broker-config.ts";
 import { BROKER_CONFIG_KEYS, splitList, validateConfigValue } from "./config-definition.ts";
 import { configBoolean, configNumber, resolveConfig } from "./config-values.ts";
 import { OttlaError } from "./errors.ts";
+import { groupsConfig } from "./groups-config.ts";
 import type { BrokerId } from "./ids.ts";
 
 /** Ottla's listeners and the ports they have by default. */
@@ -19,6 +20,7 @@ const BROKER_ID_BOUND = 2 ** 31;
 
 export function parseBrokerConfig(properties: ReadonlyMap<string, string>): BrokerConfig {
   for (const [key, value] of properties) validateConfigValue("broker", key, value);
+  groupsConfig(properties);
   const sources = { properties };
   const number = (key: string): number => configNumber("broker", key, sources);
   const boolean = (key: string): boolean => configBoolean("broker", key, sources);

@@ -48,6 +48,8 @@ export interface ReplicaManagerOptions {
   ) => Promise<ControllerRequests[Name]["reply"]>;
   /** The replicas that were there when this life began have been opened, or have failed to. */
   readonly onStarted: () => void;
+  /** A replica here has begun to lead; what ends that, its listeners hear. */
+  readonly onLeaderStarted?: (leader: LeaderReplica) => void;
 }
 
 const ISR_CHECK_MS = 500;
@@ -165,6 +167,7 @@ export class ReplicaManager implements ReplicaOwner {
 
   onLeaderStarted(replica: LeaderReplica): void {
     this.#server.onLeaderStarted(replica.name);
+    this.#options.onLeaderStarted?.(replica);
   }
 
   onIsrDue(replica: LeaderReplica): void {

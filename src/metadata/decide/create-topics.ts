@@ -77,7 +77,7 @@ export function decideCreateTopics(
 const REPLICATION_FACTOR = "default.replication.factor";
 
 /** Never more than the registered brokers, and not decided while a new cluster's are still coming. */
-function defaultReplicationFactor(
+function clampedReplicationFactor(
   image: MetadataImage,
   configured: number,
   { votersCount }: DecideContext,
@@ -87,7 +87,7 @@ function defaultReplicationFactor(
   if (registered < expected) {
     throw new OttlaError(
       "BROKER_NOT_AVAILABLE",
-      `${REPLICATION_FACTOR} is ${configured} and only ${registered} of ${votersCount} voters are registered as brokers yet`,
+      `a replication factor of ${configured} is wanted and only ${registered} of ${votersCount} voters are registered as brokers yet`,
       { field: "replicationFactor" },
     );
   }
@@ -117,13 +117,15 @@ function planPartitions(image: MetadataImage, topic: NewTopic, context: DecideCo
       : topic.partitionsCount;
   checkPartitionsCount(partitionsCount);
   const byDefault = topic.replicationFactor === NONE;
-  const replicationFactor = byDefault
-    ? defaultReplicationFactor(image, configNumber("broker", REPLICATION_FACTOR, sources), context)
+  const wanted = byDefault
+    ? configNumber("broker", REPLICATION_FACTOR, sources)
     : topic.replicationFactor;
+  const clamps = byDefault || topic.clampReplicationFactor === true;
+  const replicationFactor = clamps ? clampedReplicationFactor(image, wanted, context) : wanted;
   const replicas = placePartitions(image, {
     partitionsCount,
     replicationFactor,
-    onFenced: byDefault,
+    onFenced: clamps,
     seed: context.seed,
   });
   return { partitionsCount, replicationFactor, replicas };

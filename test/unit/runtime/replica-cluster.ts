@@ -36,6 +36,8 @@ export class ReplicaCluster {
     })),
   });
   config: TopicConfig = TOPIC_CONFIG;
+  /** Called when a replica on broker `id` begins to lead. */
+  onLeader: (id: number, leader: LeaderReplica) => void = () => undefined;
 
   private constructor(members: readonly Member[]) {
     this.members = members;
@@ -66,6 +68,7 @@ export class ReplicaCluster {
         topicConfig: () => cluster.config,
         request: async (name, body) => cluster.#request(name, body) as never,
         onStarted: () => undefined,
+        onLeaderStarted: (leader) => cluster.onLeader(id, leader),
       });
       members.push({ id, memory, logs, manager });
       await world.settle(

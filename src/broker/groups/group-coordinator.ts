@@ -61,6 +61,8 @@ export interface GroupCoordinatorOptions {
   readonly topics: Pick<Topics, "ensure">;
 }
 
+const TIMER_LONGEST_MS = 0x7fff_ffff;
+
 export class GroupCoordinator implements GroupApi {
   readonly #ports: Ports;
   readonly #options: GroupCoordinatorOptions;
@@ -74,9 +76,8 @@ export class GroupCoordinator implements GroupApi {
     this.#ports = ports;
     this.#options = options;
     this.#clock = new GroupClock(ports, (now) => this.#tick(now));
-    this.#expiry = ports.timers.every(options.config.offsetsRetentionCheckIntervalMs, () =>
-      this.#expireOffsets(),
-    );
+    const periodMs = Math.min(options.config.offsetsRetentionCheckIntervalMs, TIMER_LONGEST_MS);
+    this.#expiry = ports.timers.every(periodMs, () => this.#expireOffsets());
   }
 
   /** A replica of any topic has begun to lead. */

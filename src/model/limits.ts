@@ -68,6 +68,8 @@ export const LIMITS = {
   groupMetadataBytes: 4 * 1024 * 1024,
   /** Records that wait for the disk of one coordinator before it takes no more calls. */
   groupPendingBytes: 16 * 1024 * 1024,
+  /** Calls of one client's stream that wait for their answers, and groups that it is told about. */
+  groupCallsPerStreamCount: 4_096,
   /** Offsets that one call may commit, fetch or delete by name. */
   offsetsPerRequestCount: 10_000,
 } as const;

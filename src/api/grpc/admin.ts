@@ -31,7 +31,7 @@ export interface AdminMethod<Request, Response> {
   handle(request: Request, call: AdminCall): Promise<Response>;
 }
 
-function method<Request, Response>(
+export function method<Request, Response>(
   request: MessageType<Request>,
   response: MessageType<Response>,
   handle: (request: Request, call: AdminCall) => Promise<Response>,

@@ -57,6 +57,11 @@ export class BidiStream<Request> {
     }
   }
 
+  /** The client's address. */
+  get peer(): string {
+    return this.#call.getPeer();
+  }
+
   /** True while more than the window is queued. */
   get full(): boolean {
     return this.#queuedBytes > QUEUE_BYTES;

@@ -14,7 +14,7 @@ import type { Ports } from "../../ports/ports.ts";
 const POLL_MS = 250;
 const LOAD_AFTER_MS = 3_000;
 /** "" is the server as a whole. */
-const SERVICES = ["", "ottla.v1.Log", "ottla.v1.Admin"] as const;
+const SERVICES = ["", "ottla.v1.Log", "ottla.v1.Admin", "ottla.v1.Groups"] as const;
 
 export interface Diagnostics {
   stop(): void;

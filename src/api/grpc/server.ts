@@ -19,6 +19,8 @@ import { BidiStream } from "./bidi-stream.ts";
 import { decoder, type MALFORMED } from "./decoder.ts";
 import { addDiagnostics, type Diagnostics } from "./diagnostics.ts";
 import { serveFetch } from "./fetch-stream.ts";
+import { serveGroups } from "./group-stream.ts";
+import { GROUP_METHODS } from "./groups.ts";
 import { GRPC_LISTENER } from "./image-messages.ts";
 import { serveProduce } from "./produce-stream.ts";
 import { serviceError, statusOf } from "./status.ts";
@@ -78,12 +80,22 @@ class GrpcDoor {
   constructor(options: GrpcServerOptions) {
     this.#options = options;
     const { broker, ports, config } = options;
-    this.#bidi("Produce", v1.ProduceRequest, (stream) => serveProduce({ broker, ports, stream }));
-    this.#bidi("Fetch", v1.FetchRequest, (stream) =>
+    this.#bidi("Log/Produce", v1.ProduceRequest, (stream) =>
+      serveProduce({ broker, ports, stream }),
+    );
+    this.#bidi("Log/Fetch", v1.FetchRequest, (stream) =>
       serveFetch({ broker, stream, maxBytes: config.fetchMaxBytes }),
     );
-    for (const [name, method] of Object.entries(ADMIN_METHODS)) {
-      this.#unary(name, method as AdminMethod<object, object>);
+    this.#bidi("Groups/Session", v1.GroupRequest, (stream) =>
+      serveGroups({ broker, ports, stream }),
+    );
+    for (const [service, methods] of Object.entries({
+      Admin: ADMIN_METHODS,
+      Groups: GROUP_METHODS,
+    })) {
+      for (const [name, method] of Object.entries(methods)) {
+        this.#unary(service, name, method as AdminMethod<object, object>);
+      }
     }
   }
 
@@ -106,10 +118,10 @@ class GrpcDoor {
       serve(stream);
     };
     const serialize = (message: Buffer): Buffer => message;
-    this.server.register(`/ottla.v1.Log/${name}`, accept, serialize, decoder(type), "bidi");
+    this.server.register(`/ottla.v1.${name}`, accept, serialize, decoder(type), "bidi");
   }
 
-  #unary(name: string, method: AdminMethod<object, object>): void {
+  #unary(service: string, name: string, method: AdminMethod<object, object>): void {
     const answer = (
       call: ServerUnaryCall<object | typeof MALFORMED, object>,
       callback: sendUnaryData<object>,
@@ -122,7 +134,7 @@ class GrpcDoor {
       );
     };
     this.server.register(
-      `/ottla.v1.Admin/${name}`,
+      `/ottla.v1.${service}/${name}`,
       answer,
       (response: object) => encodeMessage(method.response, response),
       decoder(method.request),

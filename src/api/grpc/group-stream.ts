@@ -1,0 +1,183 @@
+/**
+ * The Session stream of consumer groups. A call reaches the broker in the turn in which it arrived,
+ * so that calls of one member keep their order; answers leave as they come.
+ */
+import type { BrokerApi } from "../../broker/broker-api.ts";
+import { ottla } from "../../gen/ottla.js";
+import type { GroupError } from "../../group/calls.ts";
+import { encodeMessage } from "../../grpc/messages.ts";
+import { toOttlaError } from "../../model/errors.ts";
+import { LIMITS } from "../../model/limits.ts";
+import type { Ports } from "../../ports/ports.ts";
+import type { BidiStream } from "./bidi-stream.ts";
+import { checkNumber } from "./checks.ts";
+import {
+  commitFrom,
+  fetchFrom,
+  fetchMessage,
+  heartbeatFrom,
+  joinFrom,
+  joinMessage,
+  leaveFrom,
+  leaveMessage,
+  partitionsMessage,
+  syncFrom,
+  syncMessage,
+} from "./group-messages.ts";
+import { hintMessage } from "./image-messages.ts";
+import { errorMessage, invalid } from "./status.ts";
+
+const v1 = ottla.v1;
+type Request = ottla.v1.GroupRequest.$Properties;
+type Response = ottla.v1.GroupResponse.$Properties;
+type Answer = Omit<Response, "correlationId" | "error" | "coordinator">;
+
+/** A call under way: what to ask for the coordinator if this broker is not, and the answer. */
+interface Called {
+  readonly name: string;
+  readonly groupId: string;
+  readonly answer: Promise<{ readonly error: GroupError | undefined; readonly answer: Answer }>;
+}
+
+export interface GroupStreamOptions {
+  readonly broker: BrokerApi;
+  readonly ports: Ports;
+  readonly stream: BidiStream<Request>;
+}
+
+export function serveGroups(options: GroupStreamOptions): void {
+  options.stream.handle(new GroupStream(options));
+}
+
+class GroupStream {
+  readonly #broker: BrokerApi;
+  readonly #ports: Ports;
+  readonly #stream: BidiStream<Request>;
+  /** Groups in which somebody has joined by this stream, with what ends the watch. */
+  readonly #watched = new Map<string, () => void>();
+  #callsCount = 0;
+  #ended = false;
+
+  constructor({ broker, ports, stream }: GroupStreamOptions) {
+    this.#broker = broker;
+    this.#ports = ports;
+    this.#stream = stream;
+  }
+
+  onMessage(request: Request): void {
+    const correlationId = checkNumber("correlation_id", request.correlationId, 1);
+    if (this.#callsCount >= LIMITS.groupCallsPerStreamCount) {
+      const code = "THROTTLING_QUOTA_EXCEEDED";
+      const message = `${this.#callsCount} calls of this stream wait for their answers; allowed are ${LIMITS.groupCallsPerStreamCount}`;
+      this.#write({ correlationId, error: errorMessage({ code, message }) });
+      return;
+    }
+    const startedMs = this.#ports.clock.monotonicMs();
+    const called = this.#call(request);
+    this.#callsCount++;
+    this.#answer(correlationId, called)
+      .catch((thrown: unknown) => {
+        const { code, message } = toOttlaError(thrown);
+        // Not a refusal, which is a result.
+        this.#ports.logger.error("a group call failed", { call: called.name, error: thrown });
+        this.#write({ correlationId, error: errorMessage({ code, message }) });
+      })
+      .finally(() => {
+        this.#callsCount--;
+        const seconds = (this.#ports.clock.monotonicMs() - startedMs) / 1_000;
+        const labels = { request: called.name };
+        this.#ports.meter.observe("ottla_request_duration_seconds", labels, seconds);
+      })
+      .catch((thrown: unknown) => this.#stream.fail(thrown));
+  }
+
+  onEnd(): void {
+    this.#ended = true;
+    for (const unwatch of this.#watched.values()) unwatch();
+    this.#watched.clear();
+  }
+
+  #call(request: Request): Called {
+    const { join, sync, heartbeat, leave, commit, fetch } = request;
+    if (join) {
+      const call = joinFrom(join, this.#stream.peer);
+      const joining = this.#broker.joinGroup(call).then((result) => {
+        if (result.error === undefined) this.#watch(call.groupId);
+        return { error: result.error, answer: { join: joinMessage(result) } };
+      });
+      return { name: "JoinGroup", groupId: call.groupId, answer: joining };
+    }
+    if (sync) {
+      const call = syncFrom(sync);
+      const syncing = this.#broker
+        .syncGroup(call)
+        .then((result) => ({ error: result.error, answer: { sync: syncMessage(result) } }));
+      return { name: "SyncGroup", groupId: call.groupId, answer: syncing };
+    }
+    if (heartbeat) {
+      const call = heartbeatFrom(heartbeat);
+      const beating = this.#broker
+        .heartbeat(call)
+        .then(({ error }) => ({ error, answer: { heartbeat: {} } }));
+      return { name: "Heartbeat", groupId: call.groupId, answer: beating };
+    }
+    if (leave) {
+      const call = leaveFrom(leave);
+      const leaving = this.#broker
+        .leaveGroup(call)
+        .then((result) => ({ error: result.error, answer: { leave: leaveMessage(result) } }));
+      return { name: "LeaveGroup", groupId: call.groupId, answer: leaving };
+    }
+    if (commit) {
+      const call = commitFrom(commit);
+      const committing = this.#broker
+        .offsetCommit(call)
+        .then((result) => ({ error: result.error, answer: { commit: partitionsMessage(result) } }));
+      return { name: "OffsetCommit", groupId: call.groupId, answer: committing };
+    }
+    if (fetch) {
+      const call = fetchFrom(fetch);
+      const fetching = this.#broker
+        .offsetFetch(call)
+        .then((result) => ({ error: result.error, answer: { fetch: fetchMessage(result) } }));
+      return { name: "OffsetFetch", groupId: call.groupId, answer: fetching };
+    }
+    throw invalid("call", "missing", "it must be join, sync, heartbeat, leave, commit or fetch");
+  }
+
+  async #answer(correlationId: number, { name, groupId, answer }: Called): Promise<void> {
+    const { error, answer: message } = await answer;
+    if (error === undefined) {
+      this.#write({ correlationId, ...message });
+      return;
+    }
+    const labels = { request: name, error: error.code };
+    this.#ports.meter.count("ottla_request_errors_total", labels, 1);
+    const refused = { correlationId, error: errorMessage(error) };
+    if (error.code === "NOT_COORDINATOR") {
+      const { coordinator } = await this.#broker.findCoordinator(groupId);
+      this.#write({ ...refused, coordinator: hintMessage(coordinator, this.#broker.image()) });
+    } else this.#write(error.code === "MEMBER_ID_REQUIRED" ? { ...refused, ...message } : refused);
+  }
+
+  /** The group may rebalance from now on; who has joined by this stream is told. */
+  #watch(groupId: string): void {
+    if (this.#ended || this.#watched.has(groupId)) return;
+    if (this.#watched.size >= LIMITS.groupCallsPerStreamCount) return;
+    const unwatch = this.#broker.watchGroup(groupId, () =>
+      this.#write({ correlationId: 0, rebalancing: { groupId } }),
+    );
+    this.#watched.set(groupId, unwatch);
+  }
+
+  #write(response: Response): void {
+    this.#stream.write(encodeMessage(v1.GroupResponse, new v1.GroupResponse(response)));
+    if (!this.#stream.full) return;
+    // Who reads no answers is asked no more questions.
+    this.#stream.pause();
+    this.#stream.room()?.then(
+      () => this.#stream.resume(),
+      () => this.#ports.logger.debug("a Session stream ended with answers unread"),
+    );
+  }
+}

@@ -56,6 +56,8 @@ export function localBrokerProperties(options: {
       "controller.quorum.voters",
       voters.map((voter) => `${voter.id}@${LOOPBACK}:${voter.internalPort}`).join(","),
     ],
+    // Nobody at a laptop starts a hundred consumers at once, and everybody waits for the first.
+    ["group.initial.rebalance.delay.ms", "0"],
   ]);
 }
 

@@ -142,7 +142,7 @@ class GroupStream {
         .then((result) => ({ error: result.error, answer: { fetch: fetchMessage(result) } }));
       return { name: "OffsetFetch", groupId: call.groupId, answer: fetching };
     }
-    throw invalid("call", "missing", "it must be join, sync, heartbeat, leave, commit or fetch");
+    throw invalid("call", undefined, "it must be join, sync, heartbeat, leave, commit or fetch");
   }
 
   async #answer(correlationId: number, { name, groupId, answer }: Called): Promise<void> {

@@ -129,7 +129,10 @@ export interface BrokerHealth {
   readonly reason: string;
 }
 
-export interface BrokerApi extends GroupApi {
+/** All that a broker offers to its doors. */
+export type DoorApi = BrokerApi & GroupApi;
+
+export interface BrokerApi {
   readonly brokerId: BrokerId;
   /** The metadata that this broker has applied. */
   image(): MetadataImage;

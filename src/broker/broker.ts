@@ -10,12 +10,12 @@ import type { Ports } from "../ports/ports.ts";
 import type { MetadataLogStatus } from "../runtime/metadata-log.ts";
 import type {
   AdminRequestName,
-  BrokerApi,
   BrokerHealth,
   ConfigResourceName,
   DeleteRecordsOne,
   DeleteRecordsResult,
   DescribedConfigs,
+  DoorApi,
   FetchSession,
   FetchSink,
   ListOffsetOne,
@@ -40,7 +40,7 @@ export interface ShutdownOptions {
   readonly controlled?: boolean;
 }
 
-export class Broker implements BrokerApi {
+export class Broker implements DoorApi {
   readonly brokerId: BrokerId;
   readonly #ports: Ports;
   readonly #machinery: Machinery;

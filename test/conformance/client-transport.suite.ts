@@ -1,6 +1,6 @@
 /** The SDK's way to one broker: calls, streams, their ends, and what an error is told as. */
 import { describe, expect, test } from "vitest";
-import type { BrokerApi, FetchSink, ProduceOne } from "../../src/broker/broker-api.ts";
+import type { DoorApi, FetchSink, ProduceOne } from "../../src/broker/broker-api.ts";
 import type { BrokerAddress } from "../../src/client/core/metadata-cache.ts";
 import type { ProduceRequest, ProduceResponse } from "../../src/client/messages.ts";
 import type { Transport } from "../../src/client/transport.ts";
@@ -44,7 +44,7 @@ function codeOf(promise: Promise<unknown>): Promise<unknown> {
 
 export function clientTransportSuite(
   name: string,
-  make: (broker: BrokerApi) => Promise<ClientTransportSubject>,
+  make: (broker: DoorApi) => Promise<ClientTransportSubject>,
 ): void {
   describe(`${name} as the client's Transport`, () => {
     test("a call brings the answer with every field", async () => {
@@ -114,7 +114,7 @@ export function clientTransportSuite(
 
     test("requests keep their order and their bytes, answers come to whom they belong", async () => {
       const asked: ProduceOne[] = [];
-      const produce: BrokerApi["produce"] = async (one) => {
+      const produce: DoorApi["produce"] = async (one) => {
         asked.push(one);
         const baseOffset = 10 * asked.length;
         return {
@@ -156,7 +156,7 @@ export function clientTransportSuite(
     test("a fetch is closed at the broker when the client closes it, and tells the client no end", async () => {
       let sink: FetchSink | undefined;
       const told: string[] = [];
-      const openFetch: BrokerApi["openFetch"] = (given) => {
+      const openFetch: DoorApi["openFetch"] = (given) => {
         sink = given;
         return {
           start: ({ topic, offset }) => told.push(`start ${topic} ${offset}`),
@@ -197,7 +197,7 @@ export function clientTransportSuite(
     });
 
     test("a door that closes ends its streams with the reason, after what was sent before", async () => {
-      const produce: BrokerApi["produce"] = async () => ({
+      const produce: DoorApi["produce"] = async () => ({
         error: undefined,
         baseOffset: 5,
         logAppendTimeMs: -1,

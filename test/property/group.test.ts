@@ -400,25 +400,30 @@ class World {
     const last = this.open[Math.min(count, this.open.length) - 1];
     if (last === undefined) return;
     this.open = this.open.filter(({ sequence }) => sequence > last.sequence);
-    this.#commitTo(last.end);
+    const removed = this.#commitTo(last.end);
     this.shard.onCommitted(last.sequence);
+    this.drain();
+    if (removed) this.#beginAnew();
+  }
+
+  /** Whether the group was removed by what is committed now. */
+  #commitTo(end: number): boolean {
+    const added = this.log.slice(this.committedCount, end);
+    this.committedCount = end;
+    return added.some(({ key, value }) => value === null && decodeKey(key)?.type === "group");
   }
 
   /** A group that was removed begins with the first generation again, with other members. */
-  #commitTo(end: number): void {
-    for (const { key, value } of this.log.slice(this.committedCount, end)) {
-      if (value !== null || decodeKey(key)?.type !== "group") continue;
-      this.toldGeneration = 0;
-      this.owners.clear();
-    }
-    this.committedCount = end;
+  #beginAnew(): void {
+    this.toldGeneration = 0;
+    this.owners.clear();
   }
 
   /** Another coordinator has what is committed, and perhaps some of the rest. */
   failOver(keeps: number): void {
     const rest = this.log.length - this.committedCount;
     this.log = this.log.slice(0, this.committedCount + Math.min(rest, keeps));
-    this.#commitTo(this.log.length);
+    if (this.#commitTo(this.log.length)) this.#beginAnew();
     this.open = [];
     this.calls.clear();
     this.shard = this.replayed();

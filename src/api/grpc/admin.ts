@@ -18,24 +18,24 @@ import { errorMessage, invalid } from "./status.ts";
 
 const v1 = ottla.v1;
 
-export interface AdminCall {
-  readonly broker: BrokerApi;
+export interface AdminCall<Broker = BrokerApi> {
+  readonly broker: Broker;
   /** What is left of the client's deadline, and never more than `request.timeout.ms`. */
   readonly timeoutMs: number;
 }
 
 /** One method: types of its messages, and what it does. */
-export interface AdminMethod<Request, Response> {
+export interface AdminMethod<Request, Response, Broker = BrokerApi> {
   readonly request: MessageType<Request>;
   readonly response: MessageType<Response>;
-  handle(request: Request, call: AdminCall): Promise<Response>;
+  handle(request: Request, call: AdminCall<Broker>): Promise<Response>;
 }
 
-export function method<Request, Response>(
+export function method<Request, Response, Broker = BrokerApi>(
   request: MessageType<Request>,
   response: MessageType<Response>,
-  handle: (request: Request, call: AdminCall) => Promise<Response>,
-): AdminMethod<Request, Response> {
+  handle: (request: Request, call: AdminCall<Broker>) => Promise<Response>,
+): AdminMethod<Request, Response, Broker> {
   return { request, response, handle };
 }
 

@@ -2,7 +2,7 @@
  * The Session stream of consumer groups. A call reaches the broker in the turn in which it arrived,
  * so that calls of one member keep their order; answers leave as they come.
  */
-import type { BrokerApi } from "../../broker/broker-api.ts";
+import type { DoorApi } from "../../broker/broker-api.ts";
 import { ottla } from "../../gen/ottla.js";
 import type { GroupError } from "../../group/calls.ts";
 import { encodeMessage } from "../../grpc/messages.ts";
@@ -40,17 +40,17 @@ interface Called {
 }
 
 export interface GroupStreamOptions {
-  readonly broker: BrokerApi;
+  readonly broker: DoorApi;
   readonly ports: Ports;
   readonly stream: BidiStream<Request>;
 }
 
 export function serveGroups(options: GroupStreamOptions): void {
-  options.stream.handle(new GroupStream(options));
+  options.stream.handle(() => new GroupStream(options));
 }
 
 class GroupStream {
-  readonly #broker: BrokerApi;
+  readonly #broker: DoorApi;
   readonly #ports: Ports;
   readonly #stream: BidiStream<Request>;
   /** Groups in which somebody has joined by this stream, with what ends the watch. */

@@ -1,5 +1,5 @@
 /** Administration of consumer groups: the unary methods of the Groups service. */
-import type { BrokerApi, LeaderHint } from "../../broker/broker-api.ts";
+import type { DoorApi, LeaderHint } from "../../broker/broker-api.ts";
 import { ottla } from "../../gen/ottla.js";
 import type { GroupError, GroupState } from "../../group/calls.ts";
 import { LIMITS } from "../../model/limits.ts";
@@ -30,7 +30,7 @@ const STATES: readonly GroupState[] = [
 
 async function findCoordinator(
   request: ottla.v1.FindCoordinatorRequest.$Properties,
-  { broker }: AdminCall,
+  { broker }: AdminCall<DoorApi>,
 ): Promise<ottla.v1.FindCoordinatorResponse.$Properties> {
   const groupIds = checkGroups(request.groupIds);
   const found = await Promise.all(groupIds.map((groupId) => broker.findCoordinator(groupId)));
@@ -46,7 +46,7 @@ async function findCoordinator(
 
 async function listGroups(
   request: ottla.v1.ListGroupsRequest.$Properties,
-  { broker }: AdminCall,
+  { broker }: AdminCall<DoorApi>,
 ): Promise<ottla.v1.ListGroupsResponse.$Properties> {
   const states = (request.states ?? []).map((state) => {
     const known = STATES.find((each) => each.toLowerCase() === state.toLowerCase());
@@ -67,7 +67,7 @@ async function listGroups(
 
 async function describeGroups(
   request: ottla.v1.DescribeGroupsRequest.$Properties,
-  { broker }: AdminCall,
+  { broker }: AdminCall<DoorApi>,
 ): Promise<ottla.v1.DescribeGroupsResponse.$Properties> {
   const described = await broker.describeGroups(checkGroups(request.groupIds));
   const groups = await Promise.all(
@@ -80,7 +80,7 @@ async function describeGroups(
 
 async function deleteGroups(
   request: ottla.v1.DeleteGroupsRequest.$Properties,
-  { broker }: AdminCall,
+  { broker }: AdminCall<DoorApi>,
 ): Promise<ottla.v1.DeleteGroupsResponse.$Properties> {
   const deleted = await broker.deleteGroups(checkGroups(request.groupIds));
   return {
@@ -90,7 +90,7 @@ async function deleteGroups(
 
 async function deleteOffsets(
   request: ottla.v1.DeleteOffsetsRequest.$Properties,
-  { broker }: AdminCall,
+  { broker }: AdminCall<DoorApi>,
 ): Promise<ottla.v1.DeleteOffsetsResponse.$Properties> {
   const result = await broker.deleteOffsets({
     groupId: request.groupId ?? "",
@@ -103,7 +103,7 @@ async function deleteOffsets(
 }
 
 async function hintFor(
-  broker: BrokerApi,
+  broker: DoorApi,
   groupId: string,
   error: GroupError | undefined,
 ): Promise<LeaderHint | undefined> {

@@ -6,7 +6,7 @@ import {
   type ServerUnaryCall,
   type sendUnaryData,
 } from "@grpc/grpc-js";
-import type { BrokerApi } from "../../broker/broker-api.ts";
+import type { DoorApi } from "../../broker/broker-api.ts";
 import { ottla } from "../../gen/ottla.js";
 import { closeServer, listenOn } from "../../grpc/listener.ts";
 import { encodeMessage, type MessageType } from "../../grpc/messages.ts";
@@ -44,7 +44,7 @@ const SERVER_OPTIONS = {
 } as const satisfies ChannelOptions;
 
 export interface GrpcServerOptions {
-  readonly broker: BrokerApi;
+  readonly broker: DoorApi;
   readonly ports: Ports;
   readonly config: Pick<BrokerConfig, "listeners" | "requestTimeoutMs" | "fetchMaxBytes">;
 }
@@ -94,7 +94,7 @@ class GrpcDoor {
       Groups: GROUP_METHODS,
     })) {
       for (const [name, method] of Object.entries(methods)) {
-        this.#unary(service, name, method as AdminMethod<object, object>);
+        this.#unary(service, name, method as AdminMethod<object, object, DoorApi>);
       }
     }
   }
@@ -121,7 +121,7 @@ class GrpcDoor {
     this.server.register(`/ottla.v1.${name}`, accept, serialize, decoder(type), "bidi");
   }
 
-  #unary(service: string, name: string, method: AdminMethod<object, object>): void {
+  #unary(service: string, name: string, method: AdminMethod<object, object, DoorApi>): void {
     const answer = (
       call: ServerUnaryCall<object | typeof MALFORMED, object>,
       callback: sendUnaryData<object>,

@@ -6,22 +6,25 @@ import type { Ports } from "../../ports/ports.ts";
 import type { AdminMethod } from "./admin.ts";
 import { MALFORMED } from "./decoder.ts";
 
-export interface UnaryDoor {
-  readonly broker: BrokerApi;
+export interface UnaryDoor<Broker = BrokerApi> {
+  readonly broker: Broker;
   readonly ports: Pick<Ports, "clock" | "meter">;
   readonly config: Pick<BrokerConfig, "requestTimeoutMs">;
 }
 
-export interface UnaryRequest {
+export interface UnaryRequest<Broker = BrokerApi> {
   readonly name: string;
-  readonly method: AdminMethod<object, object>;
+  readonly method: AdminMethod<object, object, Broker>;
   readonly request: object | typeof MALFORMED;
   /** Of the client's deadline; Infinity without one. */
   readonly leftMs: number;
 }
 
 /** The response message; rejects with what the call's status shall be made of. */
-export async function answerUnary(door: UnaryDoor, call: UnaryRequest): Promise<object> {
+export async function answerUnary<Broker>(
+  door: UnaryDoor<Broker>,
+  call: UnaryRequest<Broker>,
+): Promise<object> {
   const { broker, config, ports } = door;
   const { leftMs, method, name, request } = call;
   const startedMs = ports.clock.monotonicMs();

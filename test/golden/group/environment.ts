@@ -29,7 +29,7 @@ import {
   type GroupRecord,
 } from "../../../src/group/records.ts";
 import { GroupShard, type ShardConfig } from "../../../src/group/shard.ts";
-import type { Command } from "../../support/datadriven.ts";
+import type { Command } from "../../support/golden-script.ts";
 
 interface Client {
   memberId: string;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { BrokerApi } from "../../../src/broker/broker-api.ts";
+import type { DoorApi } from "../../../src/broker/broker-api.ts";
 import { GrpcTransport } from "../../../src/client/grpc-transport.ts";
 import { ottla } from "../../../src/gen/ottla.js";
 import { OttlaError } from "../../../src/model/errors.ts";
@@ -30,7 +30,7 @@ async function call<Request, Answer>(
 }
 
 /** A controller that records what it is asked and answers the same always. */
-function controllerBroker(reply: unknown): { asked: unknown[]; broker: BrokerApi } {
+function controllerBroker(reply: unknown): { asked: unknown[]; broker: DoorApi } {
   const asked: unknown[] = [];
   const broker = fakeBroker({
     controller: async (name, request, timeoutMs) => {
@@ -83,7 +83,7 @@ describe("metadata", () => {
   });
 
   test("a cluster without a quorum is described by its brokers", async () => {
-    let quorum: BrokerApi["describeQuorum"] = async () => {
+    let quorum: DoorApi["describeQuorum"] = async () => {
       throw new OttlaError("NO_QUORUM", "nobody leads");
     };
     await using door = await openDoor(fakeBroker({ describeQuorum: () => quorum() }));

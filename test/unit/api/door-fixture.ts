@@ -2,7 +2,7 @@
 import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import { createNodePorts, type NodePorts } from "../../../src/adapters/node-ports.ts";
 import { type GrpcServer, startGrpcServer } from "../../../src/api/grpc/server.ts";
-import type { BrokerApi, BrokerHealth } from "../../../src/broker/broker-api.ts";
+import type { BrokerHealth, DoorApi } from "../../../src/broker/broker-api.ts";
 import { EMPTY_IMAGE, type MetadataImage } from "../../../src/metadata/image.ts";
 import type { Timer, Timers } from "../../../src/ports/clock.ts";
 
@@ -62,7 +62,7 @@ function unexpected(): never {
 }
 
 /** What a test does not give is not asked for. */
-export function fakeBroker(overrides: Partial<BrokerApi> = {}): BrokerApi {
+export function fakeBroker(overrides: Partial<DoorApi> = {}): DoorApi {
   const health: BrokerHealth = { live: true, ready: true, reason: "" };
   return {
     brokerId: 1,
@@ -142,7 +142,7 @@ export interface Door extends AsyncDisposable {
   readonly logs: string[];
 }
 
-export async function openDoor(broker: BrokerApi): Promise<Door> {
+export async function openDoor(broker: DoorApi): Promise<Door> {
   const logs: string[] = [];
   const node = createNodePorts({
     brokerId: 1,

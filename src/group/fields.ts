@@ -153,6 +153,7 @@ export class FieldWriter {
   /** Throws RangeError if it is longer than the format can hold. */
   string(value: string | null): this {
     if (value === null) return this.#flexible ? this.#unsignedVarint(0) : this.int16(-1);
+    if (!this.#flexible && value.length <= SHORT_ASCII && this.#ascii(value)) return this;
     const encoded = utf8(value);
     if (encoded.length > STRING_LONGEST)
       throw new RangeError("a string is longer than 32767 bytes");
@@ -187,8 +188,25 @@ export class FieldWriter {
     return this;
   }
 
+  /** Without a copy, and without a view if the capacity was exact. */
   finish(): Uint8Array {
-    return this.#bytes.subarray(0, this.#at);
+    return this.#at === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#at);
+  }
+
+  /** A short string without the call into the encoder; false, and nothing written, if it is not ASCII. */
+  #ascii(value: string): boolean {
+    const from = this.#at;
+    const at = this.#reserve(2 + value.length);
+    for (let index = 0; index < value.length; index++) {
+      const code = value.charCodeAt(index);
+      if (code > 0x7f) {
+        this.#at = from;
+        return false;
+      }
+      this.#bytes[at + 2 + index] = code;
+    }
+    writeInt16(this.#bytes, at, value.length);
+    return true;
   }
 
   #unsignedVarint(value: number): this {

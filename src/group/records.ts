@@ -73,7 +73,7 @@ const COMPLETING_TAG = 10_000;
 const COMPLETING = Uint8Array.of(1);
 
 export function encodeOffsetKey(groupId: string, topic: string, partition: number): Uint8Array {
-  return new FieldWriter({ capacityBytes: 16 + groupId.length + topic.length })
+  return new FieldWriter({ capacityBytes: 10 + groupId.length + topic.length })
     .int16(OFFSET_KEY)
     .string(groupId)
     .string(topic)
@@ -82,7 +82,7 @@ export function encodeOffsetKey(groupId: string, topic: string, partition: numbe
 }
 
 export function encodeGroupKey(groupId: string): Uint8Array {
-  return new FieldWriter({ capacityBytes: 8 + groupId.length })
+  return new FieldWriter({ capacityBytes: 4 + groupId.length })
     .int16(GROUP_KEY)
     .string(groupId)
     .finish();
@@ -103,7 +103,7 @@ export function decodeKey(bytes: Uint8Array): RecordKey | undefined {
 
 export function encodeOffsetValue(value: OffsetValue): Uint8Array {
   const expires = value.expireTimestampMs !== NONE;
-  const writer = new FieldWriter({ capacityBytes: 32 + value.metadata.length })
+  const writer = new FieldWriter({ capacityBytes: (expires ? 28 : 24) + value.metadata.length })
     .int16(expires ? 1 : 3)
     .int64(value.offset);
   if (!expires) writer.int32(value.leaderEpoch);

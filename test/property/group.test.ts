@@ -23,7 +23,7 @@ import { GroupShard, type ShardConfig } from "../../src/group/shard.ts";
 const GROUP = "g";
 const PARTITIONS = 6;
 const CLIENTS = 5;
-const RUNS = 3000;
+const RUNS = 100;
 const WALL_MS = 1_700_000_000_000;
 
 const CONFIG: ShardConfig = {

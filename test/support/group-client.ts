@@ -4,7 +4,7 @@ import { ottla } from "../../src/gen/ottla.js";
 
 const { v1 } = ottla;
 type Request = Omit<ottla.v1.GroupRequest.$Properties, "correlationId">;
-type Response = InstanceType<typeof v1.GroupResponse>;
+type Response = ottla.v1.GroupResponse.$Properties;
 
 const ANSWER_MS = 30_000;
 const identity = (bytes: Buffer): Buffer => bytes;
@@ -29,7 +29,9 @@ export class GroupSession {
       identity,
       identity,
     );
-    stream.on("data", (bytes: Buffer) => this.#onData(v1.GroupResponse.decode(bytes)));
+    stream.on("data", (bytes: Buffer) => {
+      for (const answer of v1.GroupAnswers.decode(bytes).answers) this.#onData(answer);
+    });
     stream.on("error", (error: Error) => this.#onError(error));
     this.#stream = stream;
   }
@@ -50,7 +52,7 @@ export class GroupSession {
           reject(error);
         },
       });
-      const message = v1.GroupRequest.encode({ ...request, correlationId }).finish();
+      const message = v1.GroupCalls.encode({ calls: [{ ...request, correlationId }] }).finish();
       this.#stream.write(Buffer.from(message));
     });
   }
@@ -61,7 +63,7 @@ export class GroupSession {
 
   #onData(response: Response): void {
     if (response.rebalancing) this.rebalancing.push(response.rebalancing.groupId ?? "");
-    const id = response.correlationId;
+    const id = response.correlationId ?? 0;
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     waiting?.resolve(response);

@@ -2,6 +2,8 @@
  * The Session stream of consumer groups. A call reaches the broker in the turn in which it arrived,
  * so that calls of one member keep their order; answers leave as they come.
  */
+import { Buffer } from "node:buffer";
+import { bytesTag, uintSize, writeUint } from "../../base/protobuf.ts";
 import type { DoorApi } from "../../broker/broker-api.ts";
 import { ottla } from "../../gen/ottla.js";
 import type { GroupError } from "../../group/calls.ts";
@@ -28,6 +30,7 @@ import { hintMessage } from "./image-messages.ts";
 import { errorMessage, invalid } from "./status.ts";
 
 const v1 = ottla.v1;
+type Calls = ottla.v1.GroupCalls.$Properties;
 type Request = ottla.v1.GroupRequest.$Properties;
 type Response = ottla.v1.GroupResponse.$Properties;
 type Answer = Omit<Response, "correlationId" | "error" | "coordinator">;
@@ -39,10 +42,15 @@ interface Called {
   readonly answer: Promise<{ readonly error: GroupError | undefined; readonly answer: Answer }>;
 }
 
+/** `answers` of GroupAnswers. */
+const ANSWERS_FIELD = 1;
+/** Answers are collected in one message up to about so much. */
+const MESSAGE_BYTES = 256 * 1024;
+
 export interface GroupStreamOptions {
   readonly broker: DoorApi;
   readonly ports: Ports;
-  readonly stream: BidiStream<Request>;
+  readonly stream: BidiStream<Calls>;
 }
 
 export function serveGroups(options: GroupStreamOptions): void {
@@ -52,9 +60,12 @@ export function serveGroups(options: GroupStreamOptions): void {
 class GroupStream {
   readonly #broker: DoorApi;
   readonly #ports: Ports;
-  readonly #stream: BidiStream<Request>;
+  readonly #stream: BidiStream<Calls>;
   /** Groups in which somebody has joined by this stream, with what ends the watch. */
   readonly #watched = new Map<string, () => void>();
+  /** Encoded answers that ride in the next message: those of one turn share it. */
+  #outgoing: Uint8Array[] = [];
+  #outgoingBytes = 0;
   #callsCount = 0;
   #ended = false;
 
@@ -64,7 +75,17 @@ class GroupStream {
     this.#stream = stream;
   }
 
-  onMessage(request: Request): void {
+  onMessage({ calls }: Calls): void {
+    for (const request of calls ?? []) this.#onCall(request);
+  }
+
+  onEnd(): void {
+    this.#ended = true;
+    for (const unwatch of this.#watched.values()) unwatch();
+    this.#watched.clear();
+  }
+
+  #onCall(request: Request): void {
     const correlationId = checkNumber("correlation_id", request.correlationId, 1);
     if (this.#callsCount >= LIMITS.groupCallsPerStreamCount) {
       const code = "THROTTLING_QUOTA_EXCEEDED";
@@ -89,12 +110,6 @@ class GroupStream {
         this.#ports.meter.observe("ottla_request_duration_seconds", labels, seconds);
       })
       .catch((thrown: unknown) => this.#stream.fail(thrown));
-  }
-
-  onEnd(): void {
-    this.#ended = true;
-    for (const unwatch of this.#watched.values()) unwatch();
-    this.#watched.clear();
   }
 
   #call(request: Request): Called {
@@ -171,7 +186,23 @@ class GroupStream {
   }
 
   #write(response: Response): void {
-    this.#stream.write(encodeMessage(v1.GroupResponse, new v1.GroupResponse(response)));
+    const encoded = encodeMessage(v1.GroupResponse, new v1.GroupResponse(response));
+    this.#outgoing.push(encoded);
+    this.#outgoingBytes += encoded.length;
+    if (this.#outgoingBytes > MESSAGE_BYTES) this.#flush();
+    else if (this.#outgoing.length === 1) {
+      this.#ports.timers.yield().then(
+        () => this.#flush(),
+        (thrown: unknown) => this.#stream.fail(thrown),
+      );
+    }
+  }
+
+  #flush(): void {
+    if (this.#outgoing.length === 0) return;
+    this.#stream.write(answersMessage(this.#outgoing));
+    this.#outgoing = [];
+    this.#outgoingBytes = 0;
     if (!this.#stream.full) return;
     // Who reads no answers is asked no more questions.
     this.#stream.pause();
@@ -180,4 +211,19 @@ class GroupStream {
       () => this.#ports.logger.debug("a Session stream ended with answers unread"),
     );
   }
+}
+
+/** GroupAnswers around answers that are encoded already. */
+function answersMessage(answers: readonly Uint8Array[]): Buffer {
+  let size = 0;
+  for (const { length } of answers) size += 1 + uintSize(length) + length;
+  const message = Buffer.allocUnsafe(size);
+  let at = 0;
+  for (const answer of answers) {
+    message[at] = bytesTag(ANSWERS_FIELD);
+    at = writeUint(message, at + 1, answer.length);
+    message.set(answer, at);
+    at += answer.length;
+  }
+  return message;
 }

@@ -86,9 +86,7 @@ class GrpcDoor {
     this.#bidi("Log/Fetch", v1.FetchRequest, (stream) =>
       serveFetch({ broker, stream, maxBytes: config.fetchMaxBytes }),
     );
-    this.#bidi("Groups/Session", v1.GroupRequest, (stream) =>
-      serveGroups({ broker, ports, stream }),
-    );
+    this.#bidi("Groups/Session", v1.GroupCalls, (stream) => serveGroups({ broker, ports, stream }));
     for (const [service, methods] of Object.entries({
       Admin: ADMIN_METHODS,
       Groups: GROUP_METHODS,

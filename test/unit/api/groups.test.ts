@@ -8,16 +8,20 @@ import { callRaw, fakeBroker, openDoor, openRaw, statusOfStream, until } from ".
 const v1 = ottla.v1;
 const PATH = "/ottla.v1.Groups/Session";
 type Request = ottla.v1.GroupRequest.$Properties;
-type Response = InstanceType<typeof v1.GroupResponse>;
+type Response = ottla.v1.GroupResponse.$Properties;
 
 function openSession(door: Awaited<ReturnType<typeof openDoor>>) {
   const call = openRaw(door.client, PATH);
   const responses: Response[] = [];
-  call.on("data", (bytes: Buffer) => responses.push(v1.GroupResponse.decode(bytes)));
-  const send = (request: Request): void => {
-    call.write(Buffer.from(v1.GroupRequest.encode(request).finish()));
+  const messages: Buffer[] = [];
+  call.on("data", (bytes: Buffer) => {
+    messages.push(bytes);
+    responses.push(...v1.GroupAnswers.decode(bytes).answers);
+  });
+  const send = (...calls: readonly Request[]): void => {
+    call.write(Buffer.from(v1.GroupCalls.encode({ calls: [...calls] }).finish()));
   };
-  return { call, responses, send };
+  return { call, responses, messages, send };
 }
 
 const HEARTBEAT = { groupId: "g", memberId: "m", generationId: 3 };
@@ -88,6 +92,23 @@ describe("the Session stream", () => {
     for (const answer of answers.reverse()) answer();
     await until(() => responses.length === 100);
     expect(responses[0]?.correlationId).toBe(100);
+  });
+
+  test("takes many calls in one message, and answers them in one", async () => {
+    const broker = fakeBroker({ heartbeat: async () => ({ error: undefined }) });
+    await using door = await openDoor(broker);
+    const { messages, responses, send } = openSession(door);
+    send(
+      ...Array.from({ length: 200 }, (_, index) => ({
+        correlationId: index + 1,
+        heartbeat: HEARTBEAT,
+      })),
+    );
+    await until(() => responses.length === 200);
+    expect(messages).toHaveLength(1);
+    expect(responses.map(({ correlationId }) => correlationId)).toEqual(
+      Array.from({ length: 200 }, (_, index) => index + 1),
+    );
   });
 
   test("says who coordinates the group if this broker does not", async () => {

@@ -48,6 +48,12 @@ async function coordinatorOf(groupId: string): Promise<number> {
     brokerId = found.coordinators[0]?.coordinator?.brokerId ?? 0;
     return brokerId !== 0 && cluster.isRunning(brokerId);
   });
+  // Its own metadata may be a moment behind that of the broker that named it.
+  const session = sessionTo(brokerId);
+  await eventually("it knows that it coordinates", async () => {
+    const { error } = await session.call({ heartbeat: { groupId, memberId: "x" } });
+    return error?.code === "UNKNOWN_MEMBER_ID";
+  });
   return brokerId;
 }
 

@@ -218,6 +218,11 @@ describe("refusals at the door", () => {
   });
 });
 
+test("the offsets topic is the coordinators' own", async () => {
+  const refused = await desk.produce(desk.batch("a"), { topic: "__consumer_offsets" });
+  expect(code(refused)).toBe("INVALID_TOPIC_EXCEPTION");
+});
+
 test("what came in is counted by topic", async () => {
   await desk.produce(desk.batch("a", { records: 4 }));
   const series = desk.cluster.member(1).memory.meter;

@@ -115,6 +115,14 @@ describe("create topics", () => {
     expect(leader).not.toBe(3);
   });
 
+  it("takes fewer replicas than asked for, and fenced brokers, where it is told to", () => {
+    const internal = { partitionsCount: 2, replicationFactor: 5, clampReplicationFactor: true };
+    cluster.apply(decideFenceBrokers(cluster.image, [3], cluster.properties));
+    expect(create({ name: "t", ...internal })).toMatchObject({ error: null, replicationFactor: 3 });
+    expect(cluster.partition("t", 0).replicas).toContain(3);
+    expect(cluster.partition("t", 0).isr).not.toContain(3);
+  });
+
   it("decides no default factor while a new cluster's brokers are still coming", () => {
     const young = new MetadataCluster();
     young.start(1);

@@ -84,6 +84,12 @@ describe("parseBrokerConfig", () => {
     [{ "broker.session.timeout.ms": "300" }, "two heartbeat intervals"],
     [{ "auto.create.topic.enable": "true" }, "did you mean auto.create.topics.enable?"],
     [{ "request.timeout.ms": "0" }, "at least 1"],
+    [{ "offsets.topic.compression.codec": "9" }, "4 (zstd)"],
+    [{ "group.initial.rebalance.delay.ms": "-1" }, "at least 0"],
+    [
+      { "group.min.session.timeout.ms": "9000", "group.max.session.timeout.ms": "8000" },
+      "group.max.session.timeout.ms is 8000; allowed is at least 9000",
+    ],
   ])("refuses %j and names key, value and what is allowed", (properties, expected) => {
     expect(refusal(properties)).toContain(expected);
   });

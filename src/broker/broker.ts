@@ -1,4 +1,5 @@
 /** A broker: the use cases that its doors call, over the machinery that turns inside. */
+import { OFFSETS_TOPIC } from "../group/partition-of.ts";
 import type { ControllerRequests, QuorumDescription } from "../metadata/commands.ts";
 import type { BrokerRegistration, MetadataImage } from "../metadata/image.ts";
 import type { BrokerConfig } from "../model/broker-config.ts";
@@ -27,6 +28,7 @@ import { registerBrokerMetrics } from "./broker-metrics.ts";
 import { OpenFetch } from "./fetch-session.ts";
 import type { GroupApi } from "./groups/group-api.ts";
 import { GroupCoordinator } from "./groups/group-coordinator.ts";
+import { offsetsTopic } from "./groups/offsets-topic.ts";
 import { Machinery } from "./machinery.ts";
 import { deleteRecordsOf, listOffset } from "./offsets.ts";
 import { Partitions } from "./partitions.ts";
@@ -60,12 +62,14 @@ export class Broker implements DoorApi {
     this.#ports = ports;
     this.#machinery = machinery;
     const image = (): MetadataImage => loader.image;
+    const groups = groupsConfig(config.properties);
     this.#partitions = new Partitions({ self, image, replicas });
     this.#traffic = new Traffic(ports);
     this.#desk = new ProducerDesk(ports, { partitions: this.#partitions, traffic: this.#traffic });
     this.#topics = new Topics(ports, {
       image,
       autoCreate: config.autoCreateTopicsEnable,
+      internalTopic: (name) => (name === OFFSETS_TOPIC ? offsetsTopic(groups) : undefined),
       timeoutMs: requestTimeoutMs,
       createTopics: (request) => session.request("create-topics", request, requestTimeoutMs),
     });
@@ -80,7 +84,7 @@ export class Broker implements DoorApi {
     this.#groups = new GroupCoordinator(ports, {
       self,
       image,
-      config: groupsConfig(config.properties),
+      config: groups,
       topics: this.#topics,
     });
     machinery.onLeaderStarted = (leader) => this.#groups.onLeaderStarted(leader);

@@ -8,6 +8,8 @@ import { itemError } from "./partitions.ts";
 export interface TopicsOptions {
   readonly image: () => MetadataImage;
   readonly autoCreate: boolean;
+  /** How a topic of the brokers' own is made; undefined: the topic is anybody's. */
+  readonly internalTopic: (name: string) => NewTopic | undefined;
   readonly timeoutMs: number;
   readonly createTopics: (
     request: ControllerRequests["create-topics"]["request"],
@@ -43,7 +45,8 @@ export class Topics {
     }
     try {
       const replicas = { partitionsCount: -1, replicationFactor: -1, assignment: [] };
-      return await this.ensure({ name, ...replicas, configs: {} });
+      const internal = this.#options.internalTopic(name);
+      return await this.ensure(internal ?? { name, ...replicas, configs: {} });
     } catch (thrown) {
       return { name, ...itemError(toOttlaError(thrown)) };
     }

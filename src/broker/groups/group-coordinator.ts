@@ -53,6 +53,7 @@ import {
   checkSync,
 } from "./group-checks.ts";
 import { GroupClock } from "./group-clock.ts";
+import { offsetsTopic } from "./offsets-topic.ts";
 
 export interface GroupCoordinatorOptions {
   readonly self: BrokerId;
@@ -121,18 +122,7 @@ export class GroupCoordinator implements GroupApi {
     if (error !== undefined) return { error, coordinator: undefined };
     const { config, topics } = this.#options;
     try {
-      const topic = await topics.ensure({
-        name: OFFSETS_TOPIC,
-        partitionsCount: config.offsetsTopicPartitions,
-        replicationFactor: config.offsetsTopicReplicationFactor,
-        clampReplicationFactor: true,
-        assignment: [],
-        configs: {
-          "cleanup.policy": "compact",
-          "compression.type": "producer",
-          "segment.bytes": String(config.offsetsTopicSegmentBytes),
-        },
-      });
+      const topic = await topics.ensure(offsetsTopic(config));
       const state = topic.partitions[partitionOfGroup(groupId, topic.partitions.length)];
       if (state !== undefined && state.leader !== NONE) {
         const { leader, leaderEpoch } = state;
@@ -213,6 +203,10 @@ export class GroupCoordinator implements GroupApi {
     const groups: ListedGroup[] = [];
     let error: GroupError | undefined;
     const wanted: ReadonlySet<GroupState> = new Set(states);
+    const { image, self } = this.#options;
+    topicByName(image(), OFFSETS_TOPIC)?.partitions.forEach(({ leader }, partition) => {
+      if (leader === self && !this.#shards.has(partition)) error ??= opening(partition);
+    });
     for (const shard of this.#shards.values()) {
       error ??= shard.refusal;
       if (!shard.active) continue;
@@ -283,12 +277,7 @@ export class GroupCoordinator implements GroupApi {
     const partition = partitionOfGroup(groupId, topic.partitions.length);
     const leader = topic.partitions[partition]?.leader;
     if (leader !== self) return notCoordinator(groupId, self);
-    return (
-      this.#shards.get(partition) ?? {
-        code: "COORDINATOR_LOAD_IN_PROGRESS",
-        message: `partition ${partition} of ${OFFSETS_TOPIC} is being opened`,
-      }
-    );
+    return this.#shards.get(partition) ?? opening(partition);
   }
 
   /** Each with its refusal. */
@@ -335,6 +324,12 @@ function readRefusal(shard: CoordinatorShard | GroupError): GroupError | undefin
 
 function writeRefusal(shard: CoordinatorShard | GroupError): GroupError | undefined {
   return "code" in shard ? shard : shard.writeRefusal;
+}
+
+/** It leads, as metadata says, and its replica has not begun to. */
+function opening(partition: PartitionIndex): GroupError {
+  const message = `partition ${partition} of ${OFFSETS_TOPIC} is being opened`;
+  return { code: "COORDINATOR_LOAD_IN_PROGRESS", message };
 }
 
 function notCoordinator(groupId: string, self: BrokerId): GroupError {

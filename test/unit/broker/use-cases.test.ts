@@ -96,6 +96,7 @@ describe("topics", () => {
     const found = new Topics(memory.ports, {
       image: () => current,
       autoCreate: options.autoCreate ?? true,
+      internalTopic: () => undefined,
       timeoutMs: 1_000,
       createTopics: async ({ topics: wanted }) => {
         asked.push(...wanted.map(({ name }) => name));

@@ -42,7 +42,10 @@ export function noAcknowledgedLoss(context: RunContext): Invariant {
     onAcknowledged(acknowledgement) {
       if (acknowledgement.acks !== -1) return;
       const own = context.logs.log(acknowledgement.node, acknowledgement.key);
-      const leaderEpoch = own?.at(acknowledgement.baseOffset)?.leaderEpoch ?? -1;
+      const { node, key, baseOffset } = acknowledgement;
+      // A retry of what has been deleted since: its leader does not know the epoch of it any more.
+      if (own !== undefined && baseOffset < logStart(context, node, key)) return;
+      const leaderEpoch = own?.at(baseOffset)?.leaderEpoch ?? -1;
       const ack: Held = { ...acknowledgement, leaderEpoch };
       const batches = acknowledged.get(ack.key) ?? new Map<Offset, Held>();
       acknowledged.set(ack.key, batches);

@@ -11,6 +11,7 @@ import type { RegisterBroker } from "../../../src/metadata/commands.ts";
 import type { MetadataImage } from "../../../src/metadata/image.ts";
 import { partitionKey } from "../../../src/model/ids.ts";
 import { type Invariant, partitionsOf, type RunContext } from "../cluster/run-context.ts";
+import { partitionSteps } from "./partition-steps.ts";
 
 const STATEMENT = "C10 who lost something is expelled before it is unfenced";
 
@@ -36,7 +37,12 @@ export function registration(context: RunContext): Invariant {
       const keys = lostReplicas.map(({ topicId, partition }) => partitionKey(topicId, partition));
       lost.set(incarnationId, new Set(keys));
     },
-    onMetadata({ index, records, before, after }) {
+    onMetadata(step) {
+      const { index, records, before, after } = step;
+      for (const { key, before: old, after: state } of partitionSteps(step)) {
+        // It has caught up since: by the leader's proposal, which C8 judges.
+        for (const id of state.isr) if (old?.isr.includes(id) === false) owed.get(id)?.delete(key);
+      }
       for (const record of records) {
         if (record.type === "register-broker") {
           const { brokerId: id, incarnationId, directories } = record;

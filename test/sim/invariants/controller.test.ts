@@ -254,6 +254,14 @@ test("C10: who lost a directory or a tail stays eligible", async () => {
   expect(await play(registrationInvariant, story(["new"], [], [3]))).toMatch(/^C10/);
   expect(await play(registrationInvariant, story(["D3"], lost, [2]))).toBeUndefined();
   expect(await play(registrationInvariant, story(["D3"], [], [3]))).toBeUndefined();
+  const unfenced = (joins: boolean) => async (stage: Stage) => {
+    await story(["D3"], lost, [2])(stage);
+    if (joins) await stage.commit(change({ isr: [1, 3], elr: [] }));
+    await stage.commit(change({ isr: [1], elr: [3] }));
+    await stage.commit({ ...fence(3, false), brokerEpoch: 4 } as MetadataRecord);
+  };
+  expect(await play(registrationInvariant, unfenced(false))).toMatch(/^C10/);
+  expect(await play(registrationInvariant, unfenced(true))).toBeUndefined();
 });
 
 test("C14: a deleted topic id that returns", async () => {

@@ -25,7 +25,7 @@ describe("mutants", () => {
     expect(applyMutant("a; x = 1; b;", mutant)).toBe("a; $& b;");
   });
 
-  test("each is caught by its scenario", { timeout: 600_000 }, async () => {
+  test("each is caught by its scenario", { timeout: 1_200_000 }, async () => {
     const rows = await runCampaign({ root: process.cwd(), mutants: MUTANTS, seeds: 0, atOnce: 2 });
     const isCaught = ({ scenarioFailure }: MutantRow): boolean => scenarioFailure !== undefined;
     expect(rows.filter((row) => !isCaught(row)).map(({ mutant }) => mutant.name)).toEqual([]);

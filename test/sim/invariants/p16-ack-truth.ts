@@ -6,7 +6,7 @@
 import { isStrict } from "../../../src/metadata/image-configs.ts";
 import { batchKey } from "../../../src/storage/segment-keys.ts";
 import type { ObservedBatch } from "../cluster/observed-logs.ts";
-import { type Invariant, type RunContext, topicOfKey } from "../cluster/run-context.ts";
+import { type Invariant, logStart, type RunContext, topicOfKey } from "../cluster/run-context.ts";
 
 /** Whether a loss of power would leave the batch. */
 export function isSynced(context: RunContext, node: string, batch: ObservedBatch): boolean {
@@ -21,7 +21,7 @@ export function ackTruth(context: RunContext): Invariant {
       const batch = log?.at(baseOffset);
       const image = context.newestImage();
       const topic = topicOfKey(image, key);
-      const isDeleted = topic === undefined || (log?.startOffset ?? 0) > baseOffset;
+      const isDeleted = topic === undefined || logStart(context, node, key) > baseOffset;
       if (batch?.crc !== crc) {
         if (isDeleted) return;
         context.fail(

@@ -94,7 +94,7 @@ describe("batches", () => {
       "INVALID_RECORD",
     ],
     ["a length beyond its bytes", batch.subarray(0, batch.length - 3), "CORRUPT_MESSAGE"],
-    ["no bytes at all", new Uint8Array(0), "INVALID_REQUEST"],
+    ["no bytes at all", new Uint8Array(0), "INVALID_RECORD"],
     [
       "an unknown compression",
       alteredBatch(batch, (view) => view.setInt16(21, 7)),

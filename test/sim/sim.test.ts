@@ -57,5 +57,5 @@ test("a cluster that acknowledges before its disks is found out", {
 });
 
 test("followers that report what they received as durable are found out", async () => {
-  expect(await found(reportReceivedAsDurable, 10, /^P\d/)).toHaveLength(1);
+  expect(await found(reportReceivedAsDurable, 10, /^[PS]\d/)).toHaveLength(1);
 });

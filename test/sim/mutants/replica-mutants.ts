@@ -5,9 +5,8 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
   {
     name: "restart-truncates-to-high-watermark",
     file: "src/runtime/replica-host.ts",
-    find: "const log = await this.#owner.logs.open(this.name, this.#assignment.config);",
-    replace:
-      "const log = await this.#owner.logs.open(this.name, this.#assignment.config); await log.truncateTo(log.savedHighWatermark);",
+    find: "this.#adopt(log);",
+    replace: "await log.truncateTo(log.savedHighWatermark); this.#adopt(log);",
     scenario: "high-watermark-truncation",
     seeds: "cluster",
   },

@@ -36,7 +36,13 @@ export function alterPartition(context: RunContext): Invariant {
   const proposals = new Map<string, Proposal[]>();
   /** The same key: what the next partition epoch brought, and the image before it. */
   const taken = new Map<string, { readonly step: PartitionStep; readonly image: MetadataImage }>();
-  /** By follower, partition, leader epoch and broker epoch: the most that it said is durable. */
+  /** By follower, partition and leader epoch, with the broker epoch: who has fetched. */
+  const fetched = new Set<string>();
+  /**
+   * The same without the broker epoch: the most that it said is durable. A proposal is sent again
+   * while no controller takes it; meanwhile the high watermark waits for its members, whichever
+   * life of theirs reports.
+   */
   const reports = new Map<string, Offset>();
   const shown = new Map<string, Offset>();
 
@@ -63,8 +69,8 @@ export function alterPartition(context: RunContext): Invariant {
     for (const { brokerId, brokerEpoch } of item.newIsr) {
       if (state.isr.includes(brokerId)) continue;
       const who = `broker ${brokerId} is proposed for ${key} by ${leader} in epoch ${item.leaderEpoch}`;
-      const reported = reports.get(reportId(brokerId, key, item.leaderEpoch, brokerEpoch));
-      if (reported === undefined) {
+      const reported = reports.get(reportId(brokerId, key, item.leaderEpoch)) ?? -1;
+      if (!fetched.has(`${reportId(brokerId, key, item.leaderEpoch)} ${brokerEpoch}`)) {
         context.fail(JOIN, `${who}, in which it did not fetch as ${brokerEpoch}`);
       } else if (reported < committed) {
         context.fail(JOIN, `${who} with ${reported} of ${committed} committed`);
@@ -144,11 +150,10 @@ export function alterPartition(context: RunContext): Invariant {
       if (reply.request.name === "alter-partition" && reply.error === null) onAnswered(reply);
     },
     onFetchStart({ followerId, key, start, brokerEpoch }) {
-      const id = reportId(followerId, key, start.leaderEpoch, brokerEpoch);
-      if (!reports.has(id)) reports.set(id, -1);
+      fetched.add(`${reportId(followerId, key, start.leaderEpoch)} ${brokerEpoch}`);
     },
-    onProgress({ followerId, key, start, brokerEpoch }, { durableEnd }) {
-      const id = reportId(followerId, key, start.leaderEpoch, brokerEpoch);
+    onProgress({ followerId, key, start }, { durableEnd }) {
+      const id = reportId(followerId, key, start.leaderEpoch);
       reports.set(id, Math.max(reports.get(id) ?? -1, durableEnd));
     },
     onHighWatermark({ key, leaderEpoch, highWatermark }) {
@@ -182,8 +187,8 @@ export function alterPartition(context: RunContext): Invariant {
   };
 }
 
-function reportId(id: number, key: string, leaderEpoch: number, brokerEpoch: number): string {
-  return `${id} ${key} ${leaderEpoch} ${brokerEpoch}`;
+function reportId(id: number, key: string, leaderEpoch: number): string {
+  return `${id} ${key} ${leaderEpoch}`;
 }
 
 function sameMembers(left: readonly number[], right: readonly number[]): boolean {

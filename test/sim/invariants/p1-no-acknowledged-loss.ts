@@ -6,7 +6,6 @@
  * retention, which P19 and the history's checker judge. Sources: KIP-101, KIP-279, KIP-966; Ottla's own promise 1.
  */
 import type { Offset } from "../../../src/model/ids.ts";
-import type { ObservedLog } from "../cluster/observed-logs.ts";
 import type { Acknowledged, Invariant, RunContext } from "../cluster/run-context.ts";
 import { logStart, partitionsOf, topicOfKey } from "../cluster/run-context.ts";
 
@@ -21,18 +20,20 @@ export function noAcknowledgedLoss(context: RunContext): Invariant {
   const acknowledged = new Map<string, Map<Offset, Held>>();
 
   /** A retry to a later leader has the same CRC at the same offset, in another epoch. */
-  function holds(log: ObservedLog | undefined, { baseOffset, crc, leaderEpoch }: Held): boolean {
-    if (log !== undefined && baseOffset < logStart(context, log.node, log.key)) return true;
-    const batch = log?.at(baseOffset);
+  function holds(node: string, { key, baseOffset, crc, leaderEpoch }: Held): boolean {
+    // The log begins above it also where nothing of the log is left to look at.
+    if (baseOffset < logStart(context, node, key)) return true;
+    const batch = context.logs.log(node, key)?.at(baseOffset);
     return batch?.crc === crc && batch.leaderEpoch === leaderEpoch;
   }
 
-  function checkWhole(log: ObservedLog | undefined, key: string, who: string): void {
+  function checkWhole(node: string, key: string, who: string): void {
     for (const batch of acknowledged.get(key)?.values() ?? []) {
-      if (holds(log, batch)) continue;
+      if (holds(node, batch)) continue;
+      const end = context.logs.log(node, key)?.endOffset ?? 0;
       context.fail(
         STATEMENT,
-        `${who} lacks the acknowledged batch at ${key}:${batch.baseOffset}, its log ends at ${log?.endOffset ?? 0}`,
+        `${who} lacks the acknowledged batch at ${key}:${batch.baseOffset}, its log ends at ${end}`,
       );
       return;
     }
@@ -59,7 +60,7 @@ export function noAcknowledgedLoss(context: RunContext): Invariant {
       if (topicOfKey(context.newestImage(), ack.key) === undefined) return;
       const holders: string[] = [];
       for (const log of context.logs.replicas(ack.key)) {
-        if (holds(log, ack)) holders.push(log.node);
+        if (holds(log.node, ack)) holders.push(log.node);
       }
       const wiped = context.anyWiped ? 1 : 0;
       if (holders.length >= ack.minIsr - wiped && holders.includes(ack.node)) return;
@@ -73,11 +74,7 @@ export function noAcknowledgedLoss(context: RunContext): Invariant {
       const node = context.nodeOf(after.leader);
       // One that was wiped and has not registered since may be elected, but never leads.
       if (context.wasWiped(node)) return;
-      checkWhole(
-        context.logs.log(node, key),
-        key,
-        `${node}, leader of epoch ${after.leaderEpoch},`,
-      );
+      checkWhole(node, key, `${node}, leader of epoch ${after.leaderEpoch},`);
     },
     onRemoved(log, batch, how) {
       const ack = acknowledged.get(log.key)?.get(batch.baseOffset);
@@ -92,7 +89,7 @@ export function noAcknowledgedLoss(context: RunContext): Invariant {
       for (const [key, partition] of partitionsOf(context.newestImage())) {
         for (const id of partition.replicas) {
           const node = context.nodeOf(id);
-          checkWhole(context.logs.log(node, key), key, node);
+          checkWhole(node, key, node);
         }
       }
     },

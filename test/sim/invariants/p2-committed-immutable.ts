@@ -60,8 +60,10 @@ export function committedImmutable(context: RunContext): Invariant {
     }
   }
 
-  function checkPrefix(shadow: Shadow, log: ObservedLog | undefined, upTo: Offset): void {
-    const start = log === undefined ? 0 : logStart(context, log.node, log.key);
+  /** Its log begins above also where nothing of it is left to look at. */
+  function checkPrefix(shadow: Shadow, node: string, key: string, upTo: Offset): void {
+    const log = context.logs.log(node, key);
+    const start = logStart(context, node, key);
     for (const committed of shadow.batches) {
       if (committed.endOffset > upTo) break;
       if (committed.baseOffset < start) continue;
@@ -69,7 +71,7 @@ export function committedImmutable(context: RunContext): Invariant {
       if (found?.crc === committed.crc && found.leaderEpoch === committed.leaderEpoch) continue;
       context.fail(
         "P2 committed is immutable",
-        `${log?.node ?? "a leader"} has ${found === undefined ? "nothing" : describeBatch(found)} at ${log?.key ?? ""}:${committed.baseOffset}, committed is ${describeBatch(committed)}`,
+        `${node} has ${found === undefined ? "nothing" : describeBatch(found)} at ${key}:${committed.baseOffset}, committed is ${describeBatch(committed)}`,
       );
       return;
     }
@@ -108,7 +110,7 @@ export function committedImmutable(context: RunContext): Invariant {
         context.fail("P5 high watermark never falls", `${shower}: ${last} to ${highWatermark}`);
       }
       const shadow = shadowOf(key);
-      if (last === undefined) checkPrefix(shadow, log, highWatermark);
+      if (last === undefined) checkPrefix(shadow, node, key, highWatermark);
       if (last === undefined || highWatermark > last) {
         shownBy.set(shower, highWatermark);
         extend(shadow, log, highWatermark);
@@ -151,7 +153,7 @@ export function committedImmutable(context: RunContext): Invariant {
       for (const [key, partition] of partitionsOf(context.newestImage())) {
         const shadow = shadowOf(key);
         for (const id of partition.replicas) {
-          checkPrefix(shadow, context.logs.log(context.nodeOf(id), key), shadow.end);
+          checkPrefix(shadow, context.nodeOf(id), key, shadow.end);
         }
       }
     },

@@ -168,10 +168,8 @@ export class ReplicaHost {
     let pauseMs = REOPEN_FIRST_MS;
     while (!this.#closed) {
       try {
-        const { leader } = this.#assignment.state;
-        const rebuildable = leader !== NONE && leader !== this.#owner.self;
         const log = await this.#owner.logs.open(this.name, this.#assignment.config, {
-          rebuildable,
+          rebuildable: this.#isDispensable(),
         });
         this.#adopt(log);
         opened();
@@ -184,6 +182,17 @@ export class ReplicaHost {
       pauseMs = Math.min(pauseMs * 2, REOPEN_LONGEST_MS);
     }
     opened();
+  }
+
+  /**
+   * Whether what is stored here may be given up for a copy of the leader's: nobody counts on it any
+   * more. A member of ISR or ELR that set its log aside could be elected without it before the
+   * controller hears, and might be the last who has what was acknowledged.
+   */
+  #isDispensable(): boolean {
+    const { leader, isr, elr } = this.#assignment.state;
+    const { self } = this.#owner;
+    return leader !== NONE && leader !== self && !isr.includes(self) && !elr.includes(self);
   }
 
   #adopt(log: PartitionLog): void {

@@ -11,6 +11,7 @@ import {
   partitionKey,
   type TopicPartition,
 } from "../../../src/model/ids.ts";
+import type { TopicConfig } from "../../../src/model/topic-config.ts";
 import { type Batch, lastOffset } from "../../../src/record/batch.ts";
 import { LeaderEpochs } from "../../../src/replica/leader-epochs.ts";
 import { ProducerStates } from "../../../src/replica/producer-states.ts";
@@ -170,6 +171,8 @@ export class MemoryLogs implements Logs {
   replicas: readonly LocalReplica[] = [];
   /** The next opens are rejected with a storage error. */
   failOpens = 0;
+  /** Of the opens so far: whether a log that cannot be read might have been given up. */
+  readonly rebuildable: boolean[] = [];
 
   get(topicId: string, partition: number): MemoryLog {
     const log = this.opened.get(partitionKey(topicId, partition));
@@ -189,7 +192,12 @@ export class MemoryLogs implements Logs {
     this.clusterId = clusterId;
   }
 
-  async open(name: ReplicaName): Promise<PartitionLog> {
+  async open(
+    name: ReplicaName,
+    _config: TopicConfig,
+    options = { rebuildable: false },
+  ): Promise<PartitionLog> {
+    this.rebuildable.push(options.rebuildable);
     if (this.failOpens > 0) {
       this.failOpens--;
       throw new OttlaError("KAFKA_STORAGE_ERROR", "cannot be opened");

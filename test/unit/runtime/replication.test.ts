@@ -382,6 +382,24 @@ describe("storage errors", () => {
     await cluster.until(() => cluster.log(3).durableEndOffset === 2, 20_000);
   });
 
+  // Set aside while it counts, a log could be the last that had what was acknowledged.
+  test("a log that cannot be read is given up only once its replica is out of ISR and ELR", async () => {
+    await cluster.begin(image([partition()]));
+    const { logs } = cluster.member(3);
+    const attempts = async (): Promise<boolean | undefined> => {
+      const { length } = logs.rebuildable;
+      await cluster.until(() => logs.rebuildable.length > length + 1, 60_000);
+      return logs.rebuildable.at(-1);
+    };
+    logs.failOpens = 100;
+    cluster.log(3).fail();
+    expect(await attempts()).toBe(false);
+    cluster.publish(image([partition({ isr: [1], elr: [3], partitionEpoch: 2 })]));
+    expect(await attempts()).toBe(false);
+    cluster.publish(image([partition({ isr: [1], partitionEpoch: 3 })]));
+    expect(await attempts()).toBe(true);
+  });
+
   test("a failed leader does not lead again in its epoch, only in a newer one", async () => {
     await cluster.begin(image([partition()]));
     cluster.append(1, "a");

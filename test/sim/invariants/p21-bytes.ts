@@ -22,7 +22,7 @@ export function storedBytes(context: RunContext): Invariant {
     `${key} ${leaderEpoch} ${baseOffset}`;
 
   function checkFirst(key: string, batch: ObservedBatch, who: string): void {
-    if (crc32c(batch.bytes.subarray(CRC_FROM)) >>> 0 !== batch.crc >>> 0) {
+    if (!isSound(batch)) {
       context.fail("P21 stored batches are sound", `${who} stores ${key}${describeBatch(batch)}`);
     }
     const stamped = ((batch.bytes[ATTRIBUTES_AT] ?? 0) & LOG_APPEND_TIME) !== 0;
@@ -41,9 +41,13 @@ export function storedBytes(context: RunContext): Invariant {
       else crcs.add(header.crc);
     },
     onWritten(log, batch, _index, restored) {
-      if (restored) return;
       const id = idOf(log.key, batch.leaderEpoch, batch.baseOffset);
       const known = first.get(id);
+      if (restored) {
+        // On its way as the process died, it reached the disk all the same.
+        if (known === undefined && isSound(batch)) first.set(id, batch.bytes);
+        return;
+      }
       if (known === undefined) {
         first.set(id, batch.bytes);
         checkFirst(log.key, batch, log.node);
@@ -65,4 +69,8 @@ export function storedBytes(context: RunContext): Invariant {
       }
     },
   };
+}
+
+function isSound({ bytes, crc }: ObservedBatch): boolean {
+  return crc32c(bytes.subarray(CRC_FROM)) >>> 0 === crc >>> 0;
 }

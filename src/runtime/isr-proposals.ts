@@ -7,7 +7,7 @@ import type {
   AlterPartitionItem,
   ControllerRequests,
 } from "../metadata/commands.ts";
-import { toOttlaError } from "../model/errors.ts";
+import { type ErrorCode, toOttlaError } from "../model/errors.ts";
 import { type BrokerEpoch, type BrokerId, partitionKey } from "../model/ids.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { IsrMember } from "../replica/partition-leader.ts";
@@ -25,6 +25,15 @@ export interface IsrProposalsOptions {
 }
 
 const REFUSED_PAUSE_MS = 200;
+/**
+ * Refusals of a proposal that was judged in its own epochs: it is not in force. Any other says only
+ * that they have passed, or are not known there. A request whose answer was lost is sent again, and
+ * its first copy may be what moved the epoch: the members count until the metadata tells.
+ */
+const JUDGED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "INELIGIBLE_REPLICA",
+  "INVALID_REQUEST",
+]);
 
 export class IsrProposals {
   readonly #ports: Ports;
@@ -93,7 +102,8 @@ export class IsrProposals {
         // An accepted change stays under way until its metadata arrives here.
         if (error === null) continue;
         this.#pause(replica);
-        replica.onProposalRefused();
+        if (JUDGED.has(error.code)) replica.onProposalRefused();
+        else replica.onProposalLost();
       }
       for (const replica of open.values()) replica.onProposalLost();
     } catch (thrown) {

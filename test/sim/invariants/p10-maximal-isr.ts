@@ -4,7 +4,7 @@
  * lies on the disks of those members too. That it counts every member of the ISR in force is P9's.
  * Sources: KIP-497; Vanlightly's TLA+ model (the maximal ISR).
  */
-import type { AlterPartition } from "../../../src/metadata/commands.ts";
+import type { AlterPartition, ItemError } from "../../../src/metadata/commands.ts";
 import { partitionKey } from "../../../src/model/ids.ts";
 import { type Invariant, partitionByKey, type RunContext } from "../cluster/run-context.ts";
 
@@ -14,6 +14,12 @@ interface Open {
   readonly partitionEpoch: number;
   readonly members: readonly number[];
 }
+
+/**
+ * Refusals that say that the proposal is not in force. A refusal for an epoch that has passed says
+ * less: a proposal is sent again if its answer was lost, and its first copy may be what moved it.
+ */
+const JUDGED: ReadonlySet<string> = new Set(["INELIGIBLE_REPLICA", "INVALID_REQUEST"]);
 
 export function maximalIsr(context: RunContext): Invariant {
   const open = new Map<string, Open[]>();
@@ -29,6 +35,10 @@ export function maximalIsr(context: RunContext): Invariant {
         const key = partitionKey(item.topicId, item.partition);
         const { leaderEpoch, partitionEpoch } = item;
         const members = item.newIsr.map(({ brokerId }) => brokerId);
+        // Sent again, though its sender knows by now what has become of it.
+        const image = context.imageOf(from.node);
+        const known = image === undefined ? undefined : partitionByKey(image, key);
+        if (known !== undefined && known.partitionEpoch > partitionEpoch) continue;
         const proposal = { node: from.node, leaderEpoch, partitionEpoch, members };
         open.set(key, [...(open.get(key) ?? []), proposal]);
       }
@@ -36,12 +46,12 @@ export function maximalIsr(context: RunContext): Invariant {
     onControllerReply({ request, body, error }) {
       if (request.name !== "alter-partition" || error !== null) return;
       const { partitions } = body as {
-        readonly partitions: readonly { readonly error: unknown }[];
+        readonly partitions: readonly { readonly error: ItemError | null }[];
       };
       const items = (request.body as AlterPartition).partitions;
       for (const [at, { error: refused }] of partitions.entries()) {
         const item = items[at];
-        if (refused === null || item === undefined) continue;
+        if (refused === null || item === undefined || !JUDGED.has(refused.code)) continue;
         const key = partitionKey(item.topicId, item.partition);
         close(key, ({ partitionEpoch }) => partitionEpoch !== item.partitionEpoch);
       }

@@ -140,6 +140,33 @@ describe("a leader and its followers", () => {
     await cluster.until(() => cluster.leader(1)?.highWatermark === 300);
   });
 
+  // It is sent again when an answer is lost: the first copy may have been granted, and moved the epoch.
+  test.each([
+    ["INVALID_UPDATE_VERSION", 1],
+    ["FENCED_LEADER_EPOCH", 1],
+    ["INELIGIBLE_REPLICA", 2],
+  ] as const)(
+    "after %s for a proposal of the ISR the high watermark is %i",
+    async (code, reached) => {
+      cluster.answer = ({ partitions }) => ({
+        partitions: partitions.map(({ topicId, partition: index }) => ({
+          topicId,
+          partition: index,
+          error: { code, message: "" },
+        })),
+      });
+      await cluster.begin(image([partition({ isr: [1, 2] })]));
+      cluster.append(1, "a");
+      await cluster.until(() => cluster.leader(1)?.highWatermark === 1);
+      await cluster.until(() => cluster.proposals.length > 0, 1_000);
+      cluster.log(3).autoSync = false;
+      cluster.append(1, "b");
+      await cluster.until(() => cluster.log(2).durableEndOffset === 2);
+      await cluster.run(150);
+      expect(cluster.leader(1)?.highWatermark).toBe(reached);
+    },
+  );
+
   test("a follower whose stream is gone for two seconds leaves the ISR", async () => {
     await cluster.begin(image([partition()]));
     cluster.member(3).memory.node.crash();

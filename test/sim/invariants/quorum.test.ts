@@ -338,6 +338,7 @@ test("R16: a pre-vote that changes something, or is granted beside a live leader
   expect(await play(preVoteHarmless, moved(3))).toMatch(/^R16/);
   expect(await play(preVoteHarmless, moved(2))).toBeUndefined();
   const granted = (afterMs: number) => async (stage: Stage) => {
+    await stage.status(1, { leaderId: 3 });
     await stage.deliver(1, append(3, 1, 2));
     await stage.at(1, () => {}, afterMs);
     await stage.deliver(1, ask(2, 1, 3, true));

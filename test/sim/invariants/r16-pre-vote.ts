@@ -27,9 +27,13 @@ export function preVoteHarmless(context: RunContext): Invariant {
   const open = new Map<string, number>();
 
   function isShielded(node: string): boolean {
-    if (context.quorumOf(node)?.role === "leader") return true;
+    const status = context.quorumOf(node);
+    if (status?.role === "leader") return true;
     const last = heard.get(node);
-    return last !== undefined && context.world.nowMs - last.atMs < justHeardMs;
+    // It may have begun to campaign, and not have said so yet.
+    if (last === undefined || status === undefined) return false;
+    if (context.nodeOf(status.leaderId) !== last.leader) return false;
+    return context.world.nowMs - last.atMs < justHeardMs;
   }
 
   return {

@@ -23,7 +23,7 @@ export function preVoteHarmless(context: RunContext): Invariant {
   let asked: Asked | undefined;
   /** By machine, the machine of the leader that it heard, and when. */
   const heard = new Map<string, { readonly leader: string; readonly atMs: number }>();
-  /** Requests that may be granted and are not answered yet, by who was asked and who asks. */
+  /** Requests that may be granted and were not, by who was asked and who asks. */
   const open = new Map<string, number>();
 
   function isShielded(node: string): boolean {
@@ -62,11 +62,12 @@ export function preVoteHarmless(context: RunContext): Invariant {
     },
     onRaftSent({ node, message }) {
       if (message.type === "vote-request") heard.delete(node);
-      if (message.type !== "vote-response" || !message.preVote) return;
+      // Answers overtake one another where some wait for the disk: only a grant uses a request up.
+      if (message.type !== "vote-response" || !message.preVote || !message.granted) return;
       const key = `${node} ${message.to.id}`;
       const count = open.get(key) ?? 0;
       if (count > 0) open.set(key, count - 1);
-      else if (message.granted) {
+      else {
         context.fail(
           STATEMENT,
           `${node} grants broker ${message.to.id} a pre-vote of term ${message.term}, although it hears its leader or leads`,

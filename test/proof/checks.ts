@@ -1,7 +1,11 @@
 /** Counts what held and what did not, and prints each as it is known. */
 export class Checks {
   passed = 0;
-  failed = 0;
+  readonly failures: string[] = [];
+
+  get failed(): number {
+    return this.failures.length;
+  }
 
   /** Holds if there is nothing to complain about. */
   expect(name: string, complaints: readonly string[]): void {
@@ -12,7 +16,7 @@ export class Checks {
   }
 
   fail(name: string, why: string): void {
-    this.failed++;
+    this.failures.push(`${name}: ${why}`);
     process.stdout.write(`   FAILED ${name}\n          ${why}\n`);
   }
 }

@@ -233,7 +233,10 @@ try {
 say(`took ${seconds(performance.now() - began)}`);
 const { values } = parseArgs({ options: { report: { type: "string" } } });
 if (values.report !== undefined) {
-  writeFileSync(values.report, JSON.stringify({ passed: checks.passed, failed: checks.failed }));
+  writeFileSync(
+    values.report,
+    JSON.stringify({ passed: checks.passed, failed: checks.failed, failures: checks.failures }),
+  );
 }
 process.stdout.write(`${checks.passed} passed, ${checks.failed} failed\n`);
 process.exit(checks.failed === 0 ? 0 : 1);

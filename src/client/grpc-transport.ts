@@ -5,6 +5,7 @@ import { LIMITS } from "../model/limits.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { BrokerAddress } from "./core/metadata-cache.ts";
 import { abortedError } from "./errors.ts";
+import { serviceOf } from "./group-messages.ts";
 import type { UnaryCalls, UnaryName } from "./messages.ts";
 import type {
   CallOptions,
@@ -75,7 +76,7 @@ class GrpcConnection implements Connection {
         return;
       }
       const call = this.#client.makeUnaryRequest<object, UnaryCalls[Name]["response"]>(
-        `/ottla.v1.Admin/${name}`,
+        `/ottla.v1.${serviceOf(name)}/${name}`,
         serializer(types.request),
         deserializer(types.response),
         request,

@@ -2,6 +2,8 @@
  * The messages of `proto/ottla/v1/ottla.proto` that the client sends and receives, every field
  * present: what the transport makes of generated code, which leaves each field optional.
  */
+import type { GroupUnaryCalls } from "./group-messages.ts";
+
 export interface ErrorMessage {
   readonly code: string;
   readonly message: string;
@@ -181,8 +183,8 @@ export interface DeleteRecordResultMessage extends TopicPartitionMessage {
   readonly leader: LeaderHintMessage | null;
 }
 
-/** The unary methods of the Admin service: request and response by method name. */
-export interface UnaryCalls {
+/** All unary methods: request and response by method name. */
+export interface UnaryCalls extends GroupUnaryCalls {
   Metadata: {
     request: {
       readonly topics: readonly string[];

@@ -2,10 +2,17 @@
 import type { DoorApi, LeaderHint } from "../../broker/broker-api.ts";
 import { ottla } from "../../gen/ottla.js";
 import type { GroupError, GroupState } from "../../group/calls.ts";
+import { OttlaError } from "../../model/errors.ts";
 import { LIMITS } from "../../model/limits.ts";
 import { type AdminCall, method } from "./admin.ts";
 import { checkCount } from "./checks.ts";
-import { describedMessage, partitionsMessage } from "./group-messages.ts";
+import {
+  commitFrom,
+  describedMessage,
+  fetchFrom,
+  fetchMessage,
+  partitionsMessage,
+} from "./group-messages.ts";
 import { hintMessage } from "./image-messages.ts";
 import { errorMessage, invalid } from "./status.ts";
 
@@ -18,6 +25,8 @@ export const GROUP_METHODS = {
   DescribeGroups: method(v1.DescribeGroupsRequest, v1.DescribeGroupsResponse, describeGroups),
   DeleteGroups: method(v1.DeleteGroupsRequest, v1.DeleteGroupsResponse, deleteGroups),
   DeleteOffsets: method(v1.DeleteOffsetsRequest, v1.DeleteOffsetsResponse, deleteOffsets),
+  OffsetCommit: method(v1.OffsetCommitRequest, v1.OffsetCommitResponse, offsetCommit),
+  OffsetFetch: method(v1.OffsetFetchRequest, v1.OffsetFetchResponse, offsetFetch),
 } as const;
 
 const STATES: readonly GroupState[] = [
@@ -100,6 +109,30 @@ async function deleteOffsets(
     })),
   });
   return { error: errorMessage(result.error), ...partitionsMessage(result) };
+}
+
+async function offsetCommit(
+  request: ottla.v1.OffsetCommitRequest.$Properties,
+  { broker }: AdminCall<DoorApi>,
+): Promise<ottla.v1.OffsetCommitResponse.$Properties> {
+  const result = await broker.offsetCommit(commitFrom(request));
+  throwIf(result.error);
+  return partitionsMessage(result);
+}
+
+async function offsetFetch(
+  request: ottla.v1.OffsetFetchRequest.$Properties,
+  { broker }: AdminCall<DoorApi>,
+): Promise<ottla.v1.OffsetFetchResponse.$Properties> {
+  const result = await broker.offsetFetch(fetchFrom(request));
+  throwIf(result.error);
+  return fetchMessage(result);
+}
+
+function throwIf(error: GroupError | undefined): void {
+  if (error === undefined) return;
+  const { code, field, message } = error;
+  throw new OttlaError(code, message, field === undefined ? {} : { field });
 }
 
 async function hintFor(

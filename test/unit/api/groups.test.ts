@@ -1,3 +1,4 @@
+import type { ServiceError } from "@grpc/grpc-js";
 import { describe, expect, test } from "vitest";
 import { ottla } from "../../../src/gen/ottla.js";
 import type { JoinGroup, OffsetCommit } from "../../../src/group/calls.ts";
@@ -269,5 +270,47 @@ describe("administration of groups", () => {
       { groupId: "y", partitions: [{ topic: "orders", partition: 1 }] },
     );
     expect(removed.partitions).toMatchObject([{ topic: "orders", partition: 1 }]);
+  });
+});
+
+describe("offsets without a stream", () => {
+  const COMMIT = { groupId: "g", generationId: -1, offsets: [{ topic: "orders", offset: 5 }] };
+  const encoded = v1.OffsetCommitRequest.encode(COMMIT).finish();
+
+  test("a commit comes with the result of each partition", async () => {
+    const asked: OffsetCommit[] = [];
+    const error = { code: "UNKNOWN_TOPIC_OR_PARTITION", message: "no such" } as const;
+    const broker = fakeBroker({
+      offsetCommit: async (request) => {
+        asked.push(request);
+        return { error: undefined, partitions: [{ topic: "orders", partition: 0, error }] };
+      },
+    });
+    await using door = await openDoor(broker);
+    const bytes = await callRaw(door.client, "/ottla.v1.Groups/OffsetCommit", encoded);
+    expect(asked[0]).toMatchObject({ groupId: "g", generationId: -1, memberId: "" });
+    expect(v1.OffsetCommitResponse.decode(bytes).partitions[0]).toMatchObject({
+      topic: "orders",
+      error: { code: "UNKNOWN_TOPIC_OR_PARTITION" },
+    });
+  });
+
+  test("a refusal of the whole is the call's status, with its code and field", async () => {
+    const error = { code: "UNKNOWN_MEMBER_ID", message: "Stable", field: "member.id" } as const;
+    const broker = fakeBroker({
+      offsetCommit: async () => REFUSED.commit(error),
+      offsetFetch: async () => ({
+        error: { code: "NOT_COORDINATOR", message: "b" },
+        partitions: [],
+      }),
+    });
+    await using door = await openDoor(broker);
+    const commit = callRaw(door.client, "/ottla.v1.Groups/OffsetCommit", encoded);
+    const refused = (await commit.catch((thrown: unknown) => thrown)) as ServiceError;
+    expect(refused.metadata.get("ottla-error-code")).toEqual(["UNKNOWN_MEMBER_ID"]);
+    expect(refused.metadata.get("ottla-error-field")).toEqual(["member.id"]);
+    const fetch = callRaw(door.client, "/ottla.v1.Groups/OffsetFetch", Buffer.alloc(0));
+    const moved = (await fetch.catch((thrown: unknown) => thrown)) as ServiceError;
+    expect(moved.metadata.get("ottla-error-code")).toEqual(["NOT_COORDINATOR"]);
   });
 });

@@ -76,6 +76,90 @@ export interface DeletedGroupMessage {
   readonly error: ErrorMessage | null;
 }
 
+export interface MemberIdentityMessage {
+  readonly groupId: string;
+  readonly memberId: string;
+  readonly groupInstanceId: string;
+  readonly generationId: number;
+}
+
+export interface JoinGroupRequest {
+  readonly groupId: string;
+  readonly memberId: string;
+  readonly groupInstanceId: string;
+  readonly clientId: string;
+  readonly sessionTimeoutMs: number;
+  readonly rebalanceTimeoutMs: number;
+  readonly protocolType: string;
+  readonly protocols: readonly { readonly name: string; readonly metadata: Uint8Array }[];
+}
+
+export interface JoinGroupResponse {
+  readonly memberId: string;
+  readonly generationId: number;
+  readonly protocolType: string;
+  readonly protocolName: string;
+  readonly leader: string;
+  readonly members: readonly {
+    readonly memberId: string;
+    readonly groupInstanceId: string;
+    readonly metadata: Uint8Array;
+  }[];
+  readonly skipAssignment: boolean;
+}
+
+export interface SyncGroupRequest extends MemberIdentityMessage {
+  readonly protocolType: string;
+  readonly protocolName: string;
+  readonly assignments: readonly {
+    readonly memberId: string;
+    readonly assignment: Uint8Array;
+  }[];
+}
+
+export interface SyncGroupResponse {
+  readonly protocolType: string;
+  readonly protocolName: string;
+  readonly assignment: Uint8Array;
+}
+
+export interface LeaveGroupRequest {
+  readonly groupId: string;
+  readonly members: readonly { readonly memberId: string; readonly groupInstanceId: string }[];
+}
+
+/** One call of a Session stream, without its correlation id. */
+export type GroupCallBody =
+  | { readonly join: JoinGroupRequest }
+  | { readonly sync: SyncGroupRequest }
+  | { readonly heartbeat: MemberIdentityMessage }
+  | { readonly leave: LeaveGroupRequest }
+  | { readonly commit: OffsetCommitRequest }
+  | { readonly fetch: OffsetFetchRequest };
+
+export interface GroupCalls {
+  readonly calls: readonly (GroupCallBody & { readonly correlationId: number })[];
+}
+
+/** Of the answers at most one is there. */
+export interface GroupAnswer {
+  /** 0: a notice. */
+  readonly correlationId: number;
+  readonly error: ErrorMessage | null;
+  readonly coordinator: LeaderHintMessage | null;
+  readonly join: JoinGroupResponse | null;
+  readonly sync: SyncGroupResponse | null;
+  readonly heartbeat: Record<string, never> | null;
+  readonly leave: { readonly members: readonly { readonly error: ErrorMessage | null }[] } | null;
+  readonly commit: { readonly partitions: readonly PartitionResultMessage[] } | null;
+  readonly fetch: { readonly partitions: readonly FetchedOffsetMessage[] } | null;
+  readonly rebalancing: { readonly groupId: string } | null;
+}
+
+export interface GroupAnswers {
+  readonly answers: readonly GroupAnswer[];
+}
+
 /** The unary methods of the Groups service: request and response by method name. */
 export interface GroupUnaryCalls {
   FindCoordinator: {
@@ -116,6 +200,14 @@ export interface GroupUnaryCalls {
     response: { readonly partitions: readonly FetchedOffsetMessage[] };
   };
 }
+
+/** The bidirectional streams, by method name. */
+export const STREAMS = {
+  Produce: { service: "Log", request: "ProduceRequest", response: "ProduceResponse" },
+  Fetch: { service: "Log", request: "FetchRequest", response: "FetchResponse" },
+  Session: { service: "Groups", request: "GroupCalls", response: "GroupAnswers" },
+} as const;
+export type StreamName = keyof typeof STREAMS;
 
 const GROUP_CALLS: { readonly [Name in keyof GroupUnaryCalls]: true } = {
   FindCoordinator: true,

@@ -5,7 +5,7 @@ import { LIMITS } from "../model/limits.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { BrokerAddress } from "./core/metadata-cache.ts";
 import { abortedError } from "./errors.ts";
-import { serviceOf } from "./group-messages.ts";
+import { STREAMS, type StreamName, serviceOf } from "./group-messages.ts";
 import type { UnaryCalls, UnaryName } from "./messages.ts";
 import type {
   CallOptions,
@@ -103,6 +103,10 @@ class GrpcConnection implements Connection {
     return this.#open("Fetch", events);
   }
 
+  openSession(events: StreamEvents<never>): ClientStream<object> {
+    return this.#open("Session", events);
+  }
+
   ready(timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#client.waitForReady(this.#clock.wallMs() + timeoutMs, (error) => {
@@ -119,13 +123,14 @@ class GrpcConnection implements Connection {
     this.#client.close();
   }
 
-  #open<Response>(name: "Produce" | "Fetch", events: StreamEvents<Response>): ClientStream<object> {
-    const types = codecs(`${name}Request`, `${name}Response`);
+  #open<Response>(name: StreamName, events: StreamEvents<Response>): ClientStream<object> {
+    const { request, response, service } = STREAMS[name];
+    const types = codecs(request, response);
     const serialize = serializer(types.request);
     // Requests are serialized in `send`, not when the stream gets to them: the caller's buffers
     // are used again by then.
     const call = this.#client.makeBidiStreamRequest<Buffer, Response>(
-      `/ottla.v1.Log/${name}`,
+      `/ottla.v1.${service}/${name}`,
       identity,
       deserializer<Response>(types.response),
       NO_METADATA,

@@ -1,6 +1,7 @@
 /** How the client reaches brokers: gRPC, or what a simulation puts in its place. */
 import type { OttlaError } from "../model/errors.ts";
 import type { BrokerAddress } from "./core/metadata-cache.ts";
+import type { GroupAnswers, GroupCalls } from "./group-messages.ts";
 import type {
   FetchRequest,
   FetchResponse,
@@ -39,6 +40,7 @@ export interface Connection {
   ): Promise<UnaryCalls[Name]["response"]>;
   openProduce(events: StreamEvents<ProduceResponse>): ClientStream<ProduceRequest>;
   openFetch(events: StreamEvents<FetchResponse>): ClientStream<FetchRequest>;
+  openSession(events: StreamEvents<GroupAnswers>): ClientStream<GroupCalls>;
   /** Settles once the broker is connected; rejects with NETWORK_EXCEPTION after `timeoutMs`. */
   ready(timeoutMs: number): Promise<void>;
   close(): void;

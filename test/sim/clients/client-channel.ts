@@ -12,7 +12,7 @@ import type {
 
 /** From the client. The first message of a stream says what is called. */
 export type ClientUp =
-  | { readonly type: "open"; readonly method: "Produce" | "Fetch" | "Ping" }
+  | { readonly type: "open"; readonly method: "Produce" | "Fetch" | "Session" | "Ping" }
   | {
       readonly type: "unary";
       readonly method: string;

@@ -8,6 +8,7 @@
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import type { BrokerAddress } from "../../../src/client/core/metadata-cache.ts";
 import { abortedError } from "../../../src/client/errors.ts";
+import { STREAMS, type StreamName } from "../../../src/client/group-messages.ts";
 import type { UnaryCalls, UnaryName } from "../../../src/client/messages.ts";
 import type {
   CallOptions,
@@ -110,6 +111,10 @@ class SimConnection implements Connection {
     return this.#open("Fetch", events);
   }
 
+  openSession(events: StreamEvents<never>): ClientStream<object> {
+    return this.#open("Session", events);
+  }
+
   ready(timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const fail = (): void => {
@@ -134,11 +139,9 @@ class SimConnection implements Connection {
     this.#closed = true;
   }
 
-  #open<Response>(
-    method: "Produce" | "Fetch",
-    events: StreamEvents<Response>,
-  ): ClientStream<object> {
-    const types = codecs(`${method}Request`, `${method}Response`);
+  #open<Response>(method: StreamName, events: StreamEvents<Response>): ClientStream<object> {
+    const { request, response } = STREAMS[method];
+    const types = codecs(request, response);
     const serialize = serializer(types.request);
     const deserialize = deserializer<Response>(types.response);
     const what = `${method} to ${this.#address}`;

@@ -147,6 +147,9 @@ export class MemoryCluster implements Transport {
       },
       openProduce: (events) => this.#openProduce(brokerId, events),
       openFetch: (events) => this.#openFetch(brokerId, events),
+      openSession: () => {
+        throw new OttlaError("INVALID_REQUEST", "Session is not simulated");
+      },
       ready: () => later(() => undefined),
       close: () => undefined,
     };

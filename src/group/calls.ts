@@ -194,7 +194,10 @@ export interface DescribedGroup {
   readonly protocolName: string;
   /** Member id; "" none. */
   readonly leader: string;
-  /** When the group came into its last recorded state, ms since 1970; -1 not known. */
+  /**
+   * When the group came into its state, ms since 1970; -1 not known. A new coordinator goes on from
+   * the last recorded state.
+   */
   readonly stateTimestampMs: number;
   readonly members: readonly DescribedMember[];
 }

@@ -389,6 +389,7 @@ export class Membership {
     group.pendingSync.clear();
     group.isInitial = group.state === "Empty";
     group.moveTo("PreparingRebalance");
+    group.stateTimestampMs = now.wallMs;
     this.#effects.rebalancing(group);
     if (group.isInitial) {
       const delayMs = Math.min(this.#config.initialRebalanceDelayMs, group.rebalanceTimeoutMs);

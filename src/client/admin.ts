@@ -1,10 +1,18 @@
-/** Administration of a cluster: topics, configuration, offsets, leaders. */
+/** Administration of a cluster: topics, configuration, offsets, leaders, consumer groups. */
 import { OttlaError } from "../model/errors.ts";
 import type { BrokerId, LeaderEpoch, Offset, PartitionIndex } from "../model/ids.ts";
 import { ClusterClient, RETRY_LIMITS } from "./cluster-client.ts";
 import type { TopicPartition } from "./consumer.ts";
 import { retryDelayMs } from "./core/retry-delay.ts";
 import { closedError, errorFrom } from "./errors.ts";
+import type {
+  GroupDescription,
+  GroupListing,
+  GroupOffset,
+  GroupOffsetChange,
+  GroupState,
+} from "./group-admin.ts";
+import * as groups from "./group-admin.ts";
 import { callLeaders, QUICK_ATTEMPT_MS } from "./leader-calls.ts";
 import {
   CONFIG_OPERATION,
@@ -419,6 +427,59 @@ export class Admin implements AsyncDisposable {
             },
       metadataVersion,
     };
+  }
+
+  /** Of all coordinators, by id. With `states` those in one of them, else all. */
+  async listGroups(
+    options: CallOptions & { readonly states?: readonly GroupState[] } = {},
+  ): Promise<readonly GroupListing[]> {
+    return await groups.listGroups(this.#open(), options.states ?? [], this.#complete(options));
+  }
+
+  /** In the order of the ids. Rejects with GROUP_ID_NOT_FOUND. */
+  async describeGroups(
+    groupIds: readonly string[],
+    options: CallOptions = {},
+  ): Promise<readonly GroupDescription[]> {
+    if (groupIds.length === 0) return [];
+    return await groups.describeGroups(this.#open(), groupIds, this.#complete(options));
+  }
+
+  /** Groups and their offsets. Rejects with NON_EMPTY_GROUP where there are members. */
+  async deleteGroups(groupIds: readonly string[], options: CallOptions = {}): Promise<void> {
+    await groups.deleteGroups(this.#open(), groupIds, this.#complete(options));
+  }
+
+  /** All that the group has committed, or with `partitions` those, in their order. */
+  async listGroupOffsets(
+    groupId: string,
+    options: CallOptions & { readonly partitions?: readonly TopicPartition[] } = {},
+  ): Promise<readonly GroupOffset[]> {
+    const { partitions } = options;
+    if (partitions?.length === 0) return [];
+    const complete = this.#complete(options);
+    return await groups.listGroupOffsets(this.#open(), groupId, partitions ?? [], complete);
+  }
+
+  /**
+   * Commits from outside; makes the group if there is none. Rejects with NON_EMPTY_GROUP while it
+   * has members: they would go on from where they are, and commit over it.
+   */
+  async alterGroupOffsets(
+    groupId: string,
+    offsets: readonly GroupOffsetChange[],
+    options: CallOptions = {},
+  ): Promise<void> {
+    await groups.alterGroupOffsets(this.#open(), groupId, offsets, this.#complete(options));
+  }
+
+  /** Rejects with GROUP_SUBSCRIBED_TO_TOPIC where members consume the topic (KIP-496). */
+  async deleteGroupOffsets(
+    groupId: string,
+    partitions: readonly TopicPartition[],
+    options: CallOptions = {},
+  ): Promise<void> {
+    await groups.deleteGroupOffsets(this.#open(), groupId, partitions, this.#complete(options));
   }
 
   /** Idempotent. */

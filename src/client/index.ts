@@ -42,6 +42,14 @@ export type { StartOffset } from "./core/fetch-core.ts";
 export type { Message } from "./core/messages.ts";
 export type { Partitioner, PartitionerArguments, PartitionerFunction } from "./core/partitioner.ts";
 export type { ClientEnvironment } from "./environment.ts";
+export type {
+  GroupDescription,
+  GroupListing,
+  GroupMemberDescription,
+  GroupOffset,
+  GroupOffsetChange,
+  GroupState,
+} from "./group-admin.ts";
 export type { ClientOptions } from "./options.ts";
 export {
   type CloseOptions,

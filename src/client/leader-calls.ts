@@ -16,7 +16,7 @@ interface LeaderResult extends TopicPartitionMessage {
 }
 
 /** A topic that every broker asked denies for this long does not exist. */
-const UNKNOWN_TOPIC_MS = 1_500;
+export const UNKNOWN_TOPIC_MS = 1_500;
 
 /**
  * One attempt at what a leader answers out of its memory. A frozen broker keeps its connection and

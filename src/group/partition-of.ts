@@ -1,7 +1,7 @@
 /** Which partition of `__consumer_offsets` keeps a group: Kafka's choice, by Java's `hashCode`. */
 import type { PartitionIndex } from "../model/ids.ts";
 
-export const OFFSETS_TOPIC = "__consumer_offsets";
+export { OFFSETS_TOPIC } from "../model/internal-topics.ts";
 
 export function partitionOfGroup(groupId: string, partitionsCount: number): PartitionIndex {
   let hash = 0;

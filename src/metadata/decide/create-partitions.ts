@@ -1,5 +1,6 @@
 /** More partitions for a topic; never fewer. */
 import { OttlaError } from "../../model/errors.ts";
+import { OFFSETS_TOPIC } from "../../model/internal-topics.ts";
 import type { CreatePartitions } from "../commands.ts";
 import { type MetadataImage, topicByName } from "../image.ts";
 import { checkAssignment, newPartition, partitionsCountIn, placePartitions } from "./assignment.ts";
@@ -17,6 +18,14 @@ export function decideCreatePartitions(
     throw new OttlaError("UNKNOWN_TOPIC_OR_PARTITION", `topic ${request.topic} does not exist`, {
       field: "topic",
     });
+  }
+  // Every group whose partition changes with their number would be parted from its offsets.
+  if (topic.name === OFFSETS_TOPIC) {
+    throw new OttlaError(
+      "INVALID_PARTITIONS",
+      `partitions is ${partitionsCount}; topic ${topic.name} keeps its ${topic.partitions.length}: more of them would part groups from their offsets`,
+      { field: "partitions" },
+    );
   }
   checkPartitionsCount(partitionsCount);
   const now = topic.partitions.length;

@@ -9,6 +9,7 @@ import { decideDeleteTopics } from "../../../src/metadata/decide/delete-topics.t
 import { decideFenceBrokers } from "../../../src/metadata/decide/fence-brokers.ts";
 import { decideUnregisterBroker } from "../../../src/metadata/decide/unregister-broker.ts";
 import { topicByName } from "../../../src/metadata/image.ts";
+import { OFFSETS_TOPIC } from "../../../src/model/internal-topics.ts";
 import { LIMITS } from "../../../src/model/limits.ts";
 import { MetadataCluster } from "../../support/metadata-cluster.ts";
 
@@ -186,6 +187,17 @@ describe("create partitions", () => {
     expect(() => grow(6, [[1, 2, 3]])).toThrow("new are 2");
     grow(5, [[2, 3, 1]]);
     expect(cluster.partition("t", 4).leader).toBe(2);
+  });
+
+  it("leaves the offsets topic as it is: groups would be parted from their offsets", () => {
+    create({ name: OFFSETS_TOPIC, partitionsCount: 2 });
+    const request = { topic: OFFSETS_TOPIC, partitionsCount: 4, assignment: [] };
+    const more = () =>
+      cluster.run((image, context) =>
+        decideCreatePartitions(image, { ...request, validateOnly: false }, context),
+      );
+    expect(more).toThrow("keeps its 2");
+    expect(topicByName(cluster.image, OFFSETS_TOPIC)?.partitions).toHaveLength(2);
   });
 });
 

@@ -4,7 +4,7 @@
  * what is wrong is in the result's `error`.
  */
 import type { ErrorCode } from "../model/errors.ts";
-import type { LeaderEpoch, Offset, PartitionIndex } from "../model/ids.ts";
+import type { LeaderEpoch, Offset, PartitionIndex, TopicId } from "../model/ids.ts";
 
 export type Token = number;
 export type GroupState = "Empty" | "PreparingRebalance" | "CompletingRebalance" | "Stable" | "Dead";
@@ -138,6 +138,8 @@ export interface CommitOffset {
   readonly metadata: string;
   /** How long to keep it at least, in ms; -1: as `offsets.retention.minutes` says. Of old wires. */
   readonly retentionMs: number;
+  /** Which topic of that name; undefined: nobody knows. */
+  readonly topicId?: TopicId | undefined;
 }
 
 export interface PartitionResult {

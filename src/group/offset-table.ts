@@ -21,10 +21,6 @@ export class OffsetTable {
     return this.#topics.size === 0;
   }
 
-  get topics(): Iterable<string> {
-    return this.#topics.keys();
-  }
-
   get(topic: string, partition: PartitionIndex): OffsetEntry | undefined {
     return this.#topics.get(topic)?.get(partition);
   }

@@ -5,13 +5,21 @@
  *   offset value 0 to 4: 1 has an expiry of its own, 3 the leader epoch, 4 is 3 in flexible form
  *   group value 0 to 4: 1 rebalance timeouts, 2 time of the state, 3 instance ids, 4 flexible
  *
- * Written are offset values of version 3 (1 with an expiry), group values of version 3. A group whose
- * members have joined and are not assigned yet is written in version 4, with a tagged field of
- * Ottla's own: Kafka's readers pass over it (KIP-915) and see a group whose assignments are empty.
+ * Written are offset values of version 4 (1 with an expiry), group values of version 3. A group whose
+ * members have joined and are not assigned yet is written in version 4. Two tagged fields are Ottla's
+ * own, and Kafka's readers pass over them (KIP-915): that such a group is completing its rebalance,
+ * where Kafka sees empty assignments, and the id of an offset's topic, which tells an offset of a
+ * deleted topic from one of its successor of the same name.
  */
-import { EMPTY_BYTES } from "../base/bytes.ts";
+import { EMPTY_BYTES, text, utf8 } from "../base/bytes.ts";
 import { OttlaError } from "../model/errors.ts";
-import { type LeaderEpoch, NONE, type Offset, type PartitionIndex } from "../model/ids.ts";
+import {
+  type LeaderEpoch,
+  NONE,
+  type Offset,
+  type PartitionIndex,
+  type TopicId,
+} from "../model/ids.ts";
 import { FieldReader, FieldWriter } from "./fields.ts";
 
 export type RecordKey =
@@ -32,6 +40,8 @@ export interface OffsetValue {
   readonly commitTimestampMs: number;
   /** -1: as `offsets.retention.minutes` says. */
   readonly expireTimestampMs: number;
+  /** Of the topic that it was committed for; undefined in Kafka's own records. */
+  readonly topicId?: TopicId | undefined;
 }
 
 export interface MemberValue {
@@ -70,6 +80,7 @@ const GROUP_KEY = 2;
 const NEWEST = 4;
 /** Far from the tags that Kafka may give out. */
 const COMPLETING_TAG = 10_000;
+const TOPIC_ID_TAG = 10_001;
 const COMPLETING = Uint8Array.of(1);
 
 export function encodeOffsetKey(groupId: string, topic: string, partition: number): Uint8Array {
@@ -102,14 +113,27 @@ export function decodeKey(bytes: Uint8Array): RecordKey | undefined {
 }
 
 export function encodeOffsetValue(value: OffsetValue): Uint8Array {
-  const expires = value.expireTimestampMs !== NONE;
-  const writer = new FieldWriter({ capacityBytes: (expires ? 28 : 24) + value.metadata.length })
-    .int16(expires ? 1 : 3)
-    .int64(value.offset);
-  if (!expires) writer.int32(value.leaderEpoch);
-  writer.string(value.metadata).int64(value.commitTimestampMs);
-  if (expires) writer.int64(value.expireTimestampMs);
-  return writer.finish();
+  const { commitTimestampMs, expireTimestampMs, leaderEpoch, metadata, offset, topicId } = value;
+  if (expireTimestampMs !== NONE) {
+    return new FieldWriter({ capacityBytes: 28 + metadata.length })
+      .int16(1)
+      .int64(offset)
+      .string(metadata)
+      .int64(commitTimestampMs)
+      .int64(expireTimestampMs)
+      .finish();
+  }
+  const flexible = topicId !== undefined;
+  const writer = new FieldWriter({
+    capacityBytes: (flexible ? 54 : 24) + metadata.length,
+    flexible,
+  })
+    .int16(flexible ? 4 : 3)
+    .int64(offset)
+    .int32(leaderEpoch)
+    .string(metadata)
+    .int64(commitTimestampMs);
+  return writer.tags(flexible ? [[TOPIC_ID_TAG, utf8(topicId)]] : []).finish();
 }
 
 /** Throws CORRUPT_MESSAGE, or UNSUPPORTED_FOR_MESSAGE_FORMAT for a newer version. */
@@ -123,8 +147,11 @@ export function decodeOffsetValue(bytes: Uint8Array): OffsetValue {
     const metadata = reader.string();
     const commitTimestampMs = reader.int64();
     const expireTimestampMs = version === 1 ? reader.int64() : NONE;
-    reader.tags();
-    return { offset, leaderEpoch, metadata, commitTimestampMs, expireTimestampMs };
+    let topicId: TopicId | undefined;
+    reader.tags((tag, field) => {
+      if (tag === TOPIC_ID_TAG) topicId = text(field);
+    });
+    return { offset, leaderEpoch, metadata, commitTimestampMs, expireTimestampMs, topicId };
   });
 }
 

@@ -6,7 +6,7 @@
  * so memory is ahead of the log, and never beside it.
  */
 import { assert } from "../base/assert.ts";
-import { NONE, type PartitionIndex } from "../model/ids.ts";
+import { NONE, type PartitionIndex, type TopicId } from "../model/ids.ts";
 import {
   type Answer,
   type DeleteOffsets,
@@ -248,7 +248,7 @@ export class GroupShard {
     }
     const changes: OffsetChange[] = [];
     const partitions = request.offsets.map((one): PartitionResult => {
-      const { topic, partition, offset, leaderEpoch, metadata, retentionMs } = one;
+      const { topic, partition, offset, leaderEpoch, metadata, retentionMs, topicId } = one;
       const error = this.#metadataRefusal(metadata);
       if (error === undefined) {
         const value: OffsetValue = {
@@ -257,6 +257,7 @@ export class GroupShard {
           metadata,
           commitTimestampMs: now.wallMs,
           expireTimestampMs: retentionMs === NONE ? NONE : now.wallMs + retentionMs,
+          topicId,
         };
         changes.push({ topic, partition, value });
       }
@@ -342,13 +343,16 @@ export class GroupShard {
     }
   }
 
-  /** Topics in which some group has an offset. */
-  topics(): ReadonlySet<string> {
-    const topics = new Set<string>();
-    for (const { offsets } of this.#groups.values()) {
-      for (const topic of offsets.topics) topics.add(topic);
+  /** Drops offsets of topics that are gone; `topicId` undefined: the offset does not know its topic's. */
+  dropOffsets(isGone: (topic: string, topicId: TopicId | undefined) => boolean): void {
+    for (const group of this.#groups.values()) {
+      const changes: OffsetChange[] = [];
+      for (const [topic, partition, { value }] of group.offsets.entries()) {
+        if (!isGone(topic, value?.topicId)) continue;
+        changes.push({ topic, partition, value: undefined });
+      }
+      this.#proposeOffsets(group, changes);
     }
-    return topics;
   }
 
   // Groups.

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Admin } from "../../src/client/index.ts";
 import { toOttlaError } from "../../src/model/errors.ts";
 import { type Cluster, startCluster } from "../../src/testing/index.ts";
+import { eventually } from "../support/eventually.ts";
 import { coordinatorOf, LoneMember } from "../support/group-member.ts";
 
 const TOPIC = "orders";
@@ -87,6 +88,23 @@ describe("an empty group", () => {
       "GROUP_ID_NOT_FOUND",
     );
   });
+});
+
+it("forgets offsets with their topic, and keeps its partitions", async () => {
+  await admin.createTopics([{ name: "brief", partitions: 1, replicationFactor: 3 }]);
+  await admin.alterGroupOffsets("reader", [
+    { topic: "brief", partition: 0, offset: 4 },
+    { topic: TOPIC, partition: 0, offset: 5 },
+  ]);
+  await admin.deleteTopics(["brief"]);
+  await eventually("the offset is gone", async () => (await committed("reader")).length === 1);
+  const more = { topic: "__consumer_offsets", partitions: 60 };
+  await expect(admin.createPartitions(more)).rejects.toMatchObject({
+    code: "INVALID_PARTITIONS",
+    message: expect.stringContaining("keeps its 50"),
+  });
+  expect(await committed("reader")).toEqual([[0, 5]]);
+  await admin.deleteGroups(["reader"]);
 });
 
 describe("a group with a member", () => {

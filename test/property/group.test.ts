@@ -583,10 +583,17 @@ test("records are read as they were written, in every version", () => {
     metadata: fc.string({ unit: "grapheme", maxLength: 100 }),
     commitTimestampMs: time,
     expireTimestampMs: fc.constant(-1),
+    topicId: fc.option(name, { nil: undefined }),
   });
   fc.assert(
     fc.property(offset, (value) => {
       expect(decodeOffsetValue(encodeOffsetValue(value))).toEqual(value);
+    }),
+  );
+  fc.assert(
+    fc.property(offset, time, (value, expireTimestampMs) => {
+      const old = { ...value, expireTimestampMs, leaderEpoch: -1, topicId: undefined };
+      expect(decodeOffsetValue(encodeOffsetValue(old))).toEqual(old);
     }),
   );
   fc.assert(

@@ -19,7 +19,7 @@ import {
 import { GroupShard } from "../../group/shard.ts";
 import { toOttlaError } from "../../model/errors.ts";
 import type { GroupsConfig } from "../../model/groups-config.ts";
-import type { Offset, PartitionIndex } from "../../model/ids.ts";
+import type { Offset, PartitionIndex, TopicId } from "../../model/ids.ts";
 import { LIMITS } from "../../model/limits.ts";
 import type { Ports } from "../../ports/ports.ts";
 import type { LeaderListener, LeaderReplica } from "../../runtime/leader-replica.ts";
@@ -33,8 +33,8 @@ export interface CoordinatorShardOptions {
   /** The shard's next deadline may be earlier than before. */
   readonly onDeadline: (atMs: number) => void;
   readonly onRebalancing: (groupId: string) => void;
-  /** Topics of the log whose offsets mean nothing any more. */
-  readonly isTopicGone: (topic: string) => boolean;
+  /** Undefined: there is no such topic. */
+  readonly topicIdOf: (topic: string) => TopicId | undefined;
   /** It leads no more. */
   readonly onClosed: (shard: CoordinatorShard) => void;
 }
@@ -257,16 +257,17 @@ export class CoordinatorShard implements LeaderListener {
   }
 
   /**
-   * Deleted while nobody coordinated, or while the groups were read. The metadata here is not older
-   * than the record by which this replica leads; whatever an earlier coordinator took offsets for is
-   * therefore in it, unless it was deleted.
+   * Deleted while nobody coordinated, or while the groups were read; perhaps made anew since, which
+   * the id tells. The metadata here is not older than the record by which this replica leads;
+   * whatever an earlier coordinator took offsets for is therefore in it, unless it was deleted.
    */
   #dropGoneTopics(): void {
-    for (const topic of this.#groups.topics()) {
-      if (this.#deletedTopics.has(topic) || this.#options.isTopicGone(topic)) {
-        this.#groups.onTopicDeleted(topic);
-      }
-    }
+    const { topicIdOf } = this.#options;
+    this.#groups.dropOffsets((topic, topicId) => {
+      const current = topicIdOf(topic);
+      if (current === undefined) return true;
+      return topicId === undefined ? this.#deletedTopics.has(topic) : topicId !== current;
+    });
     this.#deletedTopics.clear();
   }
 

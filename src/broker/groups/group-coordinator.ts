@@ -92,7 +92,7 @@ export class GroupCoordinator implements GroupApi {
       now: () => this.#clock.now(),
       onDeadline: (atMs) => this.#clock.need(atMs),
       onRebalancing: (groupId) => this.#tellWatchers(groupId),
-      isTopicGone: (topic) => !this.#options.image().topicIds.has(topic),
+      topicIdOf: (topic) => this.#options.image().topicIds.get(topic),
       onClosed: (closed) => {
         if (this.#shards.get(partition) === closed) this.#shards.delete(partition);
       },
@@ -177,8 +177,11 @@ export class GroupCoordinator implements GroupApi {
     const error = checkCommit(request) ?? writeRefusal(shard);
     if (error !== undefined || "code" in shard) return REFUSED.commit(error as GroupError);
     const unknown = this.#unknownPartitions(request.offsets);
-    const known =
-      unknown.size === 0 ? request.offsets : request.offsets.filter((one) => !unknown.has(one));
+    const { topicIds } = this.#options.image();
+    const known: CommitOffset[] = [];
+    for (const one of request.offsets) {
+      if (!unknown.has(one)) known.push({ ...one, topicId: topicIds.get(one.topic) });
+    }
     const result = await shard.call("commit", (groups, token, now) =>
       groups.commit(token, { ...request, offsets: known }, now),
     );

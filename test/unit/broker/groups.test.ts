@@ -312,6 +312,28 @@ describe("another coordinator", () => {
     expect(await committedOn(desk, 2)).toEqual([-1]);
   });
 
+  test("drops offsets of a topic that was deleted and made anew while nobody coordinated", async () => {
+    const desk = await GroupDesk.start();
+    const member = await desk.member(1);
+    await desk.settle(desk.coordinatorOf(1).offsetCommit(member.commit([0, 5])));
+    const { topics, topicIds } = groupImage({ leader: 2, leaderEpoch: 2, partitionEpoch: 2 });
+    const former = topics.get(TOPIC_ID) as NonNullable<ReturnType<typeof topics.get>>;
+    const id = "another-id";
+    const anew = new Map(topics);
+    anew.delete(TOPIC_ID);
+    anew.set(id, { ...former, id });
+    const change = { topics: anew, topicIds: new Map(topicIds).set(TOPIC, id) };
+    desk.publish(groupImage({}, change));
+    await desk.cluster.until(
+      () => desk.coordinatorOf(2).listGroups({ states: [] }).groups.length > 0,
+    );
+    await desk.cluster.run(100);
+    expect(await committedOn(desk, 2)).toEqual([-1]);
+    const commit = await desk.settle(desk.coordinatorOf(2).offsetCommit(member.commit([0, 6])));
+    expect(commit.partitions).toMatchObject([{ error: undefined }]);
+    expect(await committedOn(desk, 2)).toEqual([6]);
+  });
+
   test("reads compressed batches", async () => {
     const desk = await GroupDesk.start({ "offsets.topic.compression.codec": "4" });
     const member = await desk.member(1);

@@ -32,6 +32,8 @@ interface Link {
   readonly voter: VoterAddress | undefined;
   hello: RaftHello | undefined;
   helloTimer: Timer | undefined;
+  /** Which message of all that ever came was its last; 0 while it has brought none. */
+  lastHeard: number;
   /** The stream's window is full: what the next heartbeat replaces is not queued behind it. */
   blocked: boolean;
 }
@@ -55,6 +57,7 @@ export class RaftPeers {
   readonly #reconnects = new Map<number, { timer: Timer | undefined; delayMs: number }>();
   /** Refusals already reported, by what they say: a peer that comes again and again is one line. */
   readonly #reported = new Set<string>();
+  #heardCount = 0;
   #phase: "open" | "closed" = "open";
 
   constructor(ports: Ports, options: RaftPeersOptions) {
@@ -101,11 +104,15 @@ export class RaftPeers {
     return hellos;
   }
 
-  /** Returns false if there is no way to the node. */
+  /**
+   * Returns false if there is no way to the node. With two streams, each opened by one side, it
+   * takes the one on which the node was heard last: the other may have ended over there, while
+   * something on the way still answers for it, and would swallow every message.
+   */
   send(message: RaftMessage): boolean {
     const links = this.#byNode.get(nodeKey(message.to));
-    const link = links?.find(({ voter }) => voter !== undefined) ?? links?.[0];
-    if (link === undefined) return false;
+    if (links === undefined) return false;
+    const link = links.reduce((best, other) => (other.lastHeard > best.lastHeard ? other : best));
     const isHeartbeat = message.type === "append-request" && message.entries.length === 0;
     if (link.blocked && isHeartbeat) return true;
     if (!link.stream.send(message)) link.blocked = true;
@@ -145,6 +152,7 @@ export class RaftPeers {
       voter,
       hello: undefined,
       helloTimer: undefined,
+      lastHeard: 0,
       blocked: false,
     };
     this.#links.add(link);
@@ -159,6 +167,7 @@ export class RaftPeers {
 
   #receive(link: Link, message: RaftStreamMessage): void {
     if (!this.#links.has(link)) return;
+    link.lastHeard = ++this.#heardCount;
     if (message.type === "hello") {
       this.#receiveHello(link, message);
       return;

@@ -82,6 +82,7 @@ export interface Incarnation {
 type AnyStream = PeerStream<unknown, unknown>;
 
 interface Socket {
+  readonly opened: boolean;
   readonly stream: AnyStream;
   readonly owner: string;
   peer: Socket | undefined;
@@ -94,6 +95,7 @@ export class MemoryNetwork {
   readonly #listeners = new Map<string, { owner: string; accept: (stream: AnyStream) => void }>();
   readonly #sockets = new Set<Socket>();
   readonly #cut = new Set<string>();
+  readonly #swallowing = new Set<Socket>();
   readonly latencyMs = 1;
 
   constructor(time: VirtualTime) {
@@ -111,6 +113,16 @@ export class MemoryNetwork {
 
   heal(): void {
     this.#cut.clear();
+    this.#swallowing.clear();
+  }
+
+  /** The streams that `opener` has opened to `listener` stay, and carry nothing. */
+  swallow(opener: string, listener: string): void {
+    for (const socket of this.#sockets) {
+      const { peer } = socket;
+      if (!socket.opened || socket.owner !== opener || peer?.owner !== listener) continue;
+      this.#swallowing.add(socket).add(peer);
+    }
   }
 
   /** The machine's process is gone: its streams end at the other side. */
@@ -133,7 +145,7 @@ export class MemoryNetwork {
   }
 
   open(owner: string, address: PeerAddress, isAlive: () => boolean): AnyStream {
-    const socket = this.#socket(owner);
+    const socket = this.#socket(owner, true);
     this.#time.at(this.latencyMs, () => {
       const listener = this.#listeners.get(`${address.host}:${address.port}`);
       if (!socket.open || !isAlive()) return;
@@ -143,7 +155,7 @@ export class MemoryNetwork {
         socket.stream.onEnd("refused");
         return;
       }
-      const peer = this.#socket(listener.owner);
+      const peer = this.#socket(listener.owner, false);
       peer.peer = socket;
       socket.peer = peer;
       listener.accept(peer.stream);
@@ -151,9 +163,10 @@ export class MemoryNetwork {
     return socket.stream;
   }
 
-  #socket(owner: string): Socket {
+  #socket(owner: string, opened: boolean): Socket {
     const socket: Socket = {
       owner,
+      opened,
       peer: undefined,
       open: true,
       stream: {
@@ -173,7 +186,7 @@ export class MemoryNetwork {
 
   #deliver(from: Socket, message: unknown): void {
     const { peer } = from;
-    if (peer === undefined || !peer.open) return;
+    if (peer === undefined || !peer.open || this.#swallowing.has(from)) return;
     if (this.#cut.has(from.owner) !== this.#cut.has(peer.owner)) return;
     if (this.#cut.has(from.owner) && from.owner !== peer.owner) return;
     peer.stream.onMessage(message);

@@ -80,6 +80,21 @@ test("a leader that is cut off resigns, rejects what waits, and its entry is not
   await cluster.untilAllSaid(["a", "b"]);
 });
 
+test("a stream that swallows everything is not the only way to a peer", async () => {
+  const cluster = new RaftCluster([1, 2, 3]);
+  await cluster.startAll();
+  await cluster.say("a");
+  const leader = await cluster.untilLeader();
+  const [follower, other] = [1, 2, 3].filter((id) => id !== leader.id) as [number, number];
+  // The leader is heard on its own stream; an answer on the follower's would never arrive.
+  cluster.network.swallow(`host${follower}`, `host${leader.id}`);
+  cluster.crash(other);
+  await cluster.say("b");
+  await cluster.untilAllSaid(["a", "b"]);
+  await cluster.time.pass(5_000);
+  expect((await cluster.untilLeader()).id).toBe(leader.id);
+});
+
 test("a restart of all keeps what was committed, and elects quickly", async () => {
   const cluster = new RaftCluster([1, 2, 3]);
   await cluster.startAll();

@@ -14,6 +14,8 @@ const DRIFT_PPM_MAX = 500_000;
 export class MachineClock {
   /** Added to the wall clock; may be set at any time: a jump. */
   wallOffsetMs = 0;
+  /** The clock goes on at another pace: who waits by it may be due earlier. */
+  onPace: () => void = () => {};
   readonly #world: World;
   /** The monotonic clock showed `#shownMs` at `#sinceMs`, and has run at `#ratePpm` since. */
   #shownMs = 0;
@@ -37,6 +39,7 @@ export class MachineClock {
     }
     this.#settle();
     this.#driftPpm = driftPpm;
+    this.onPace();
   }
 
   /** For that long it shows the same time, and no timer fires. */
@@ -57,11 +60,13 @@ export class MachineClock {
 
   /** True time from now on, without a jump of the monotonic clock. */
   heal(): void {
+    const isRight = this.#driftPpm === 0 && this.#frozenUntilMs <= this.#world.nowMs;
     this.#settle();
     this.#driftPpm = 0;
     this.#frozenUntilMs = 0;
     this.wallOffsetMs = 0;
     this.#offsetAtNextStartMs = undefined;
+    if (!isRight) this.onPace();
   }
 
   get monotonicMs(): number {

@@ -138,6 +138,23 @@ test("a timer does not fire early when its clock slows down, or stands still", a
   expect(fired[0]).toBeGreaterThanOrEqual(999.99);
 });
 
+test("a timer is not late when its clock goes on earlier than it was to, or faster", async () => {
+  for (const heal of [true, false]) {
+    const { ports, world, node } = createMemoryPorts({ auto: false });
+    const fired: number[] = [];
+    node.clock.freeze(heal ? 5_000 : 0);
+    if (!heal) node.clock.driftPpm = -100_000;
+    const begin = ports.clock.monotonicMs();
+    ports.timers.after(1_000, () => fired.push(ports.clock.monotonicMs() - begin));
+    await world.runFor(100);
+    if (heal) node.clock.heal();
+    else node.clock.driftPpm = 100_000;
+    await world.runFor(1_100);
+    expect(fired).toHaveLength(1);
+    expect(fired[0]).toBeCloseTo(1_000, 1);
+  }
+});
+
 test("no change of a clock makes the monotonic one fall", async () => {
   const { ports, world, node } = createMemoryPorts({ auto: false });
   let last = ports.clock.monotonicMs();

@@ -84,6 +84,9 @@ export class SimNode {
     this.name = options.name;
     this.prng = options.prng;
     this.clock = new MachineClock(options.world);
+    this.clock.onPace = () => {
+      for (const timer of this.incarnation?.timers ?? []) timer.retime();
+    };
     this.disk = new SimDisk(options.world, options.prng.fork("disk"), options.diskBytes);
   }
 
@@ -249,6 +252,8 @@ export class Incarnation implements EventOwner {
   alive = true;
   /** Timers that are set and have neither fired nor been cancelled. */
   timersCount = 0;
+  /** Those, in the order in which they were set. */
+  readonly timers = new Set<{ retime(): void }>();
   /** In its queues to peers and to its disk. */
   queuedBytes = 0;
   #diskBytes = 0;

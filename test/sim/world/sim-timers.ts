@@ -84,7 +84,7 @@ export class SimTimers implements Timers {
   }
 }
 
-/** Waits by its machine's clock, which may change its pace meanwhile: it never fires too early. */
+/** Waits by its machine's clock, which may change its pace meanwhile. */
 class SimTimer implements Timer {
   readonly #incarnation: Incarnation;
   readonly #callback: () => void;
@@ -95,6 +95,7 @@ class SimTimer implements Timer {
     this.#incarnation = incarnation;
     this.#callback = callback;
     incarnation.timersCount++;
+    incarnation.timers.add(this);
     // A real timer has a grain of a millisecond.
     const waitMs = Math.max(1, delayMs);
     this.#dueMs = incarnation.node.clock.monotonicMs + waitMs;
@@ -104,8 +105,15 @@ class SimTimer implements Timer {
   cancel(): void {
     if (this.#scheduled === undefined) return;
     this.#scheduled.cancel();
-    this.#scheduled = undefined;
-    this.#incarnation.timersCount--;
+    this.#forget();
+  }
+
+  /** What is due by now waits for nothing but its turn. */
+  retime(): void {
+    const leftMs = this.#dueMs - this.#incarnation.node.clock.monotonicMs;
+    if (leftMs <= GRAIN_MS) return;
+    this.#scheduled?.cancel();
+    this.#wait(leftMs);
   }
 
   #wait(waitMs: number): void {
@@ -117,10 +125,15 @@ class SimTimer implements Timer {
         this.#wait(leftMs);
         return;
       }
-      this.#scheduled = undefined;
-      incarnation.timersCount--;
+      this.#forget();
       this.#callback();
     });
+  }
+
+  #forget(): void {
+    this.#scheduled = undefined;
+    this.#incarnation.timersCount--;
+    this.#incarnation.timers.delete(this);
   }
 }
 

@@ -18,7 +18,14 @@ const MARKS_PATH = `${LOG_DIR}/marks`;
 /** `restored`: a loss of power brought an older value back. */
 export interface StateObserver {
   onSavedHighWatermark?(node: string, key: string, offset: Offset, restored: boolean): void;
-  onHead?(node: string, key: string, head: ReplicaHead, restored: boolean): void;
+  /** `before`: what it replaces on this disk. */
+  onHead?(
+    node: string,
+    key: string,
+    head: ReplicaHead,
+    restored: boolean,
+    before: ReplicaHead | undefined,
+  ): void;
   onCheckpoint?(node: string, key: string, checkpoint: Checkpoint, restored: boolean): void;
 }
 
@@ -86,9 +93,10 @@ export class ObservedStates {
         this.#heads.delete(id);
         return;
       }
+      const replaced = this.#heads.get(id);
       this.#heads.set(id, value as ReplicaHead);
       for (const observer of this.observers) {
-        observer.onHead?.(node, key, value as ReplicaHead, restored);
+        observer.onHead?.(node, key, value as ReplicaHead, restored, replaced);
       }
     }
   }

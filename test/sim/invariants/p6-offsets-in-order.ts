@@ -41,8 +41,12 @@ export function offsetsInOrder(context: RunContext): Invariant {
         `${node} saves high watermark ${offset} of ${key}, on its disk are ${endOf(node, key)}`,
       );
     },
-    onHead(node, key, head, restored) {
-      if (restored || head.logStartOffset === 0 || head.cut !== null) return;
+    onHead(node, key, head, restored, before) {
+      if (restored || head.cut !== null) return;
+      // A head is also written to say that its log is clean, or no longer. Where the log began before
+      // was judged then; who else held it may have given up its copy since.
+      const raised = before === undefined || before.cut?.reset === true ? 0 : before.logStartOffset;
+      if (head.logStartOffset <= raised) return;
       if (isCommitted(key, head.logStartOffset)) return;
       context.fail(
         "P19 nothing uncommitted is deleted",

@@ -269,6 +269,14 @@ test("P19: a log start above what enough replicas hold", async () => {
   };
   expect(await play(offsetsInOrder, story([1]))).toMatch(/^P19/);
   expect(await play(offsetsInOrder, story([1, 2]))).toBeUndefined();
+  const later = (logStartOffset: number) => async (stage: Stage) => {
+    await story([1, 2])(stage);
+    await stage.dropBatch(2, 0);
+    await stage.head(1, { logStartOffset, cleanEnd: 1 });
+  };
+  // Its log is said to be clean, and nothing is deleted by that.
+  expect(await play(offsetsInOrder, later(1))).toBeUndefined();
+  expect(await play(offsetsInOrder, later(2))).toMatch(/^P19/);
 });
 
 test("P10: a high watermark that does not wait for a proposed member", async () => {

@@ -2,7 +2,7 @@
 import { OttlaError } from "../model/errors.ts";
 import type { BrokerId, LeaderEpoch, Offset, PartitionIndex } from "../model/ids.ts";
 import { ClusterClient, RETRY_LIMITS } from "./cluster-client.ts";
-import type { TopicPartition } from "./consumer.ts";
+import type { TopicPartition } from "./consumer-types.ts";
 import { retryDelayMs } from "./core/retry-delay.ts";
 import { closedError, errorFrom } from "./errors.ts";
 import type {

@@ -23,11 +23,18 @@ const RECONNECT_LIMITS = { minMs: 50, maxMs: 1_000 };
 /** A topic that every broker asked denies for this long does not exist. */
 const UNKNOWN_TOPIC_MS = 3_000;
 
+export interface ConsumerDriverEvents {
+  /** After each drain: a batch or an error may have come, or an offset. */
+  onReady(): void;
+  /** A topic that is read is not there. True: somebody sees to it; else its partitions fail. */
+  onTopicGone(): boolean;
+}
+
 export class ConsumerDriver {
   readonly core: FetchCore;
   readonly #cluster: ClusterClient;
   readonly #options: FetchCoreOptions;
-  readonly #onReady: () => void;
+  readonly #events: ConsumerDriverEvents;
   readonly #links = new Map<BrokerId, FetchLink>();
   readonly #reconnecting = new Set<BrokerId>();
   readonly #missingSinceMs = new Map<string, number>();
@@ -41,12 +48,11 @@ export class ConsumerDriver {
   #refreshing = false;
   #closed = false;
 
-  /** `onReady` is called after each drain: a batch or an error may have come, or an offset. */
-  constructor(cluster: ClusterClient, options: FetchCoreOptions, onReady: () => void) {
+  constructor(cluster: ClusterClient, options: FetchCoreOptions, events: ConsumerDriverEvents) {
     this.core = new FetchCore(options);
     this.#cluster = cluster;
     this.#options = options;
-    this.#onReady = onReady;
+    this.#events = events;
   }
 
   /** Makes sure that a drain follows in this turn. */
@@ -84,7 +90,7 @@ export class ConsumerDriver {
     if (effects.metadataWanted) this.#wantMetadata();
     else this.#metadataWanted = false;
     this.#arm(effects.wakeAtMs, nowMs);
-    this.#onReady();
+    this.#events.onReady();
   }
 
   #arm(wakeAtMs: number, nowMs: number): void {
@@ -259,7 +265,7 @@ export class ConsumerDriver {
       const sinceMs = this.#missingSinceMs.get(name) ?? nowMs;
       this.#missingSinceMs.set(name, sinceMs);
       const hopeless = !refusal.retriable || nowMs - sinceMs >= UNKNOWN_TOPIC_MS;
-      if (hopeless) this.core.failTopic(name, refusal);
+      if (hopeless && !this.#events.onTopicGone()) this.core.failTopic(name, refusal);
     }
     this.touch();
   }
@@ -273,7 +279,7 @@ export class ConsumerDriver {
     }
     const sinceMs = this.#shortSinceMs.get(name) ?? nowMs;
     this.#shortSinceMs.set(name, sinceMs);
-    if (nowMs - sinceMs < UNKNOWN_TOPIC_MS) return;
+    if (nowMs - sinceMs < UNKNOWN_TOPIC_MS || this.#events.onTopicGone()) return;
     this.#shortSinceMs.delete(name);
     this.core.failBeyond(name, count);
   }

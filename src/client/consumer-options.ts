@@ -2,11 +2,13 @@
 import { LIMITS } from "../model/limits.ts";
 import { RETRY_LIMITS } from "./cluster-client.ts";
 import type { FetchCoreOptions } from "./core/fetch-core.ts";
+import { type GroupOptions, groupOptions, type ResolvedGroupOptions } from "./group-options.ts";
 import { type ClientOptions, choiceOption, integerOption } from "./options.ts";
 import type { Deserializer } from "./serializers.ts";
 
 export interface ConsumerOptions<Key = Uint8Array | null, Value = Uint8Array | null>
-  extends ClientOptions {
+  extends ClientOptions,
+    GroupOptions {
   /** From bytes to the key of a message. Default: the bytes themselves, a view of received memory. */
   readonly keyDeserializer?: Deserializer<Key>;
   readonly valueDeserializer?: Deserializer<Value>;
@@ -16,7 +18,10 @@ export interface ConsumerOptions<Key = Uint8Array | null, Value = Uint8Array | n
   readonly fetchMaxBytes?: number;
   /** Most bytes of one partition in one response; a larger batch still comes. Default 1,048,576. */
   readonly maxPartitionFetchBytes?: number;
-  /** Where to go on when the offset wanted is not in the log (any more). Default "latest". */
+  /**
+   * Where to go on when the offset wanted is not in the log (any more), and where to begin when the
+   * group has committed none. Default "latest".
+   */
   readonly autoOffsetReset?: "earliest" | "latest" | "none";
   /** Whether each batch's CRC-32C is computed and compared. Default true. */
   readonly checkCrcs?: boolean;
@@ -25,6 +30,8 @@ export interface ConsumerOptions<Key = Uint8Array | null, Value = Uint8Array | n
 export interface ResolvedConsumerOptions {
   readonly core: FetchCoreOptions;
   readonly checkCrcs: boolean;
+  /** Undefined: it is in none. */
+  readonly group: ResolvedGroupOptions | undefined;
 }
 
 const STALL_MS = 2_000;
@@ -32,6 +39,7 @@ const STALL_MS = 2_000;
 /** Checks and completes the options. Throws INVALID_ARGUMENT. */
 export function consumerOptions<Key, Value>(
   options: ConsumerOptions<Key, Value>,
+  requestTimeoutMs: number,
 ): ResolvedConsumerOptions {
   const largest = { min: 1_024, max: LIMITS.grpcMessageBytes };
   const { fetchMaxBytes, maxPartitionFetchBytes, prefetchBytes } = options;
@@ -58,5 +66,6 @@ export function consumerOptions<Key, Value>(
       retry: RETRY_LIMITS,
     },
     checkCrcs: options.checkCrcs ?? true,
+    group: groupOptions(options, requestTimeoutMs),
   };
 }

@@ -1,15 +1,7 @@
-/** The consumer as a program sees it: partitions assigned by hand, messages out by iteration. */
-import { OttlaError, toOttlaError } from "../model/errors.ts";
-import type { Offset, PartitionIndex } from "../model/ids.ts";
-import { LIMITS } from "../model/limits.ts";
-import {
-  type Batch,
-  compressionOf,
-  hasValidCrc,
-  isControl,
-  lastOffset,
-  recordsSection,
-} from "../record/batch.ts";
+/** The consumer as a program sees it: partitions by hand or by group, messages out by iteration. */
+import { OttlaError } from "../model/errors.ts";
+import { NONE, type Offset, type PartitionIndex } from "../model/ids.ts";
+import { Change } from "./change.ts";
 import { ClusterClient } from "./cluster-client.ts";
 import { ConsumerDriver } from "./consumer-driver.ts";
 import {
@@ -17,116 +9,129 @@ import {
   consumerOptions,
   type ResolvedConsumerOptions,
 } from "./consumer-options.ts";
-import {
-  type PartitionState,
-  type ReadyBatch,
-  type StartOffset,
-  timestampOf,
-} from "./core/fetch-core.ts";
-import { type Deserializers, decodeMessages, type Message } from "./core/messages.ts";
+import type {
+  Assignment,
+  CommittedOffset,
+  ConsumerCloseOptions,
+  GroupMetadata,
+  HandlerFailure,
+  IterationOptions,
+  OffsetCommit,
+  OffsetForTime,
+  PartitionOffset,
+  RunOptions,
+  Subscription,
+  TimestampQuery,
+  TopicPartition,
+} from "./consumer-types.ts";
+import { type PartitionState, type StartOffset, timestampOf } from "./core/fetch-core.ts";
+import { type Hand, Hands } from "./core/hands.ts";
+import type { Message } from "./core/messages.ts";
 import { abortedError, closedError } from "./errors.ts";
+import { GroupDriver, type RebalanceCallbacks } from "./group-driver.ts";
 import { callLeaders, QUICK_ATTEMPT_MS } from "./leader-calls.ts";
+import { type MessageBatch, MessageReader } from "./message-reader.ts";
 import { abortable } from "./send-jobs.ts";
 
-export interface TopicPartition {
-  readonly topic: string;
-  readonly partition: PartitionIndex;
-}
-
-export interface Assignment extends TopicPartition {
-  /**
-   * Where to begin: an offset, "beginning", "end" (what is written from now on), or the first record
-   * that is not older than a time. Default "beginning".
-   */
-  readonly offset?: StartOffset;
-}
-
-export interface PartitionOffset extends TopicPartition {
-  readonly offset: Offset;
-}
-
-export interface TimestampQuery extends TopicPartition {
-  /** Milliseconds since 1970. */
-  readonly timestampMs: number;
-}
-
-export interface OffsetForTime extends TopicPartition {
-  /** First record that is not older; null if there is none. */
-  readonly offset: Offset | null;
-  /** The record's timestamp in ms since 1970; -1 if there is none. */
-  readonly timestamp: number;
-}
-
-/** Consecutive messages of one partition, as they lay in one stored batch. */
-export interface MessageBatch<Key, Value> extends TopicPartition {
-  /** At least one. */
-  readonly messages: readonly Message<Key, Value>[];
-  /** End of what consumers may read, as of this fetch. */
-  readonly highWatermark: Offset;
-}
-
-export interface IterationOptions {
-  /** Ends the iteration with ABORTED. */
-  readonly signal?: AbortSignal;
-}
-
-interface Current<Key, Value> {
-  readonly ready: ReadyBatch;
-  readonly messages: readonly Message<Key, Value>[];
-  index: number;
-}
-
-interface Latch {
-  readonly promise: Promise<void>;
-  readonly open: () => void;
-}
-
-function latch(): Latch {
-  let open: () => void = () => undefined;
-  const promise = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { promise, open };
-}
+const CLOSE_MS = 30_000;
+const PATTERN_CHARACTERS = 1_024;
+const TOPIC_NAME = /^[a-zA-Z0-9._-]{1,249}$/;
 
 /**
- * Reads records of assigned partitions, each once and in order of its partition, over reconnects
- * and changes of leaders.
+ * Reads records, each partition's in order, over reconnects and changes of leaders: of partitions
+ * that are assigned by hand, each record once,
  *
  *     await using consumer = new Consumer({ bootstrapServers: "127.0.0.1:9192" });
  *     await consumer.assign([{ topic: "orders", partition: 0, offset: "beginning" }]);
  *     for await (const message of consumer) console.log(message.offset, message.value);
  *
+ * or as a member of a group, which divides its topics' partitions among its members and keeps the
+ * place, each record at least once:
+ *
+ *     await using consumer = new Consumer({ bootstrapServers, groupId: "billing" });
+ *     await consumer.subscribe({ topics: ["orders"] });
+ *     for await (const message of consumer) await bill(message);
+ *
+ * A message counts as processed when the next one is asked for. With `enableAutoCommit` that is
+ * committed every `autoCommitIntervalMs`, before partitions go to another member, and by `close`;
+ * what a loop was in the midst of when it was left is not, and comes again.
+ *
  * Iteration goes on until `close`, and where it was left if it is begun again. It throws
  * OFFSET_OUT_OF_RANGE (with `autoOffsetReset` "none"), CORRUPT_MESSAGE, INVALID_RECORD (a
  * deserializer threw), UNKNOWN_TOPIC_OR_PARTITION, NO_BROKER_REACHABLE (never reached any), ABORTED:
  * the partition named then stands still until a seek, others go on when iteration is begun again.
+ * In a group also what ends the membership (FENCED_INSTANCE_ID, GROUP_MAX_SIZE_REACHED,
+ * INCONSISTENT_GROUP_PROTOCOL, INVALID_SESSION_TIMEOUT), until `subscribe` is called again; and what
+ * a rebalance callback threw.
  */
 export class Consumer<Key = Uint8Array | null, Value = Uint8Array | null>
   implements AsyncDisposable, AsyncIterable<Message<Key, Value>>
 {
   readonly #cluster: ClusterClient;
   readonly #options: ResolvedConsumerOptions;
-  readonly #deserializers: Deserializers<Key, Value>;
   readonly #driver: ConsumerDriver;
-  /** Decompressed sections of batches whose turn has not come yet. */
-  readonly #prepared = new WeakMap<ReadyBatch, Promise<Uint8Array>>();
-  #current: Current<Key, Value> | undefined;
-  #loading: Promise<void> | undefined;
-  /** Opens when something has changed: a batch came, an offset, the end. */
-  #change = latch();
+  readonly #group: GroupDriver | undefined;
+  readonly #reader: MessageReader<Key, Value>;
+  readonly #hands = new Hands();
+  /** Something has changed: a batch came, an offset, the group, the end. */
+  readonly #change = new Change();
   #assignments = 0;
+  /** Nothing is handed out any more. */
+  #ending = false;
+  #closing: Promise<void> | undefined;
   #closed = false;
 
   constructor(options: ConsumerOptions<Key, Value>) {
     this.#cluster = new ClusterClient(options);
-    this.#options = consumerOptions(options);
+    this.#options = consumerOptions(options, this.#cluster.options.requestTimeoutMs);
+    const { group } = this.#options;
     const { keyDeserializer: key, valueDeserializer: value } = options;
-    this.#deserializers = {
-      key: key === undefined ? undefined : (bytes, topic) => key(bytes, { topic }),
-      value: value === undefined ? undefined : (bytes, topic) => value(bytes, { topic }),
-    };
-    this.#driver = new ConsumerDriver(this.#cluster, this.#options.core, () => this.#changed());
+    this.#driver = new ConsumerDriver(this.#cluster, this.#options.core, {
+      onReady: () => this.#change.tell(),
+      onTopicGone: () => {
+        if (this.#group?.isSubscribed !== true) return false;
+        this.#group.refreshTopics();
+        return true;
+      },
+    });
+    if (group !== undefined) {
+      this.#group = new GroupDriver(this.#cluster, {
+        ...group,
+        fetching: this.#driver,
+        hands: this.#hands,
+        change: this.#change,
+        autoOffsetReset: this.#options.core.autoOffsetReset,
+      });
+    }
+    this.#reader = new MessageReader({
+      driver: this.#driver,
+      codecs: this.#cluster.environment.codecs,
+      checkCrcs: this.#options.checkCrcs,
+      deserializers: {
+        key: key === undefined ? undefined : (bytes, topic) => key(bytes, { topic }),
+        value: value === undefined ? undefined : (bytes, topic) => value(bytes, { topic }),
+      },
+      change: this.#change,
+      takeError: () => this.#group?.takeError(),
+    });
+  }
+
+  /**
+   * Joins the group, or changes what is consumed in it. Settles when the first assignment has been
+   * taken up and the offset to begin with is known of each partition; there may be none for this
+   * member. Rejects with what iteration would throw.
+   */
+  subscribe(subscription: Subscription): Promise<void> {
+    const subscribed = this.#subscribe(subscription);
+    // Who does not wait hears of the failure from the iteration.
+    subscribed.catch(() => undefined);
+    return subscribed;
+  }
+
+  /** Gives up what the group has assigned, as `close` does, and leaves it. */
+  async unsubscribe(options: ConsumerCloseOptions = {}): Promise<void> {
+    this.#checkOpen();
+    if (this.#group?.isSubscribed === true) await this.#leave(options.timeoutMs);
   }
 
   /**
@@ -148,8 +153,7 @@ export class Consumer<Key = Uint8Array | null, Value = Uint8Array | null>
   /** Goes on elsewhere; what was fetched and not delivered yet is dropped. */
   seek(target: TopicPartition & { readonly offset: StartOffset }): void {
     checkStart(target.offset);
-    this.#driver.core.seek(this.#state(target), target.offset);
-    this.#driver.touch();
+    this.#seek(this.#state(target), target.offset);
   }
 
   /** Goes on with the first record that is not older; without partitions: in all that are assigned. */
@@ -202,50 +206,168 @@ export class Consumer<Key = Uint8Array | null, Value = Uint8Array | null>
     }));
   }
 
+  /**
+   * Commits these offsets for the group; without arguments all that has been handed out, what the
+   * program has in hand included. Rejects with ILLEGAL_GENERATION if a partition is not this member's
+   * any more, OFFSET_METADATA_TOO_LARGE, UNKNOWN_TOPIC_OR_PARTITION, REQUEST_TIMED_OUT.
+   */
+  async commit(offsets?: readonly OffsetCommit[]): Promise<void> {
+    this.#checkOpen();
+    const group = this.#grouped("commit");
+    if (offsets === undefined) {
+      this.#hands.clear();
+      await group.commitProcessed();
+      return;
+    }
+    const seen = new Set<string>();
+    await group.commit(
+      offsets.map(({ metadata = "", offset, partition, topic }) => {
+        checkPartition(partition);
+        if (!Number.isSafeInteger(offset) || offset < 0) {
+          throw invalid("offset", offset, "an integer of at least 0");
+        }
+        const key = `${topic}-${partition}`;
+        if (seen.has(key)) throw invalid("offsets", key, "each partition once");
+        seen.add(key);
+        const leaderEpoch = this.#driver.core.state(topic, partition)?.consumedEpoch ?? NONE;
+        return { topic, partition, offset, leaderEpoch, metadata };
+      }),
+    );
+  }
+
+  /** What the group has committed of these partitions; of those assigned if none are named. */
+  async committed(
+    partitions: readonly TopicPartition[] = this.assignment(),
+  ): Promise<readonly CommittedOffset[]> {
+    this.#checkOpen();
+    const group = this.#grouped("committed");
+    for (const { partition } of partitions) checkPartition(partition);
+    const found = await group.committed(
+      partitions.map(({ partition, topic }) => ({ topic, partition })),
+    );
+    return found.map(({ leaderEpoch, metadata, offset, partition, topic }) => ({
+      topic,
+      partition,
+      offset: offset < 0 ? null : offset,
+      leaderEpoch,
+      metadata,
+    }));
+  }
+
+  /** This member as the group knows it; undefined while it is not in one. */
+  groupMetadata(): GroupMetadata | undefined {
+    const member = this.#group?.core.member;
+    if (member === undefined || member.generationId === NONE) return undefined;
+    return { memberId: member.memberId, generationId: member.generationId };
+  }
+
   [Symbol.asyncIterator](): AsyncIterableIterator<Message<Key, Value>> {
     return this.messages();
   }
 
   /** Message by message. */
   messages(options: IterationOptions = {}): AsyncIterableIterator<Message<Key, Value>> {
-    return this.#iterate(() => this.#takeMessage(), options.signal);
+    return this.#iterate((hand) => this.#reader.takeMessage(hand), options.signal);
   }
 
   /** Batch by batch: the fastest way. */
   batches(options: IterationOptions = {}): AsyncIterableIterator<MessageBatch<Key, Value>> {
-    return this.#iterate(() => this.#takeBatch(), options.signal);
+    return this.#iterate((hand) => this.#reader.takeBatch(hand), options.signal);
   }
 
-  /** Ends every iteration and all connections. Idempotent. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#current = undefined;
-    this.#driver.close();
-    this.#cluster.close();
-    this.#changed();
-    await this.#loading;
+  /**
+   * Calls the handler with one message, or batch, after the other. Settles when the consumer is
+   * closed or the signal aborts, after the handler that is under way; rejects as iteration would.
+   */
+  async run(options: RunOptions<Key, Value>): Promise<void> {
+    const { signal } = options;
+    try {
+      if (options.eachMessage !== undefined) {
+        const { eachMessage, onError } = options;
+        for await (const message of this.messages(signal === undefined ? {} : { signal })) {
+          await this.#handle(() => eachMessage(message), message, onError);
+        }
+      } else {
+        const { eachBatch, onError } = options;
+        for await (const batch of this.batches(signal === undefined ? {} : { signal })) {
+          const [first] = batch.messages;
+          if (first !== undefined) await this.#handle(() => eachBatch(batch), first, onError);
+        }
+      }
+    } catch (thrown) {
+      if (signal?.aborted === true && thrown instanceof OttlaError && thrown.code === "ABORTED")
+        return;
+      throw thrown;
+    }
+  }
+
+  /**
+   * Ends every iteration; commits what is processed (with `enableAutoCommit`), gives its partitions
+   * up and leaves its group; then ends all connections. Idempotent.
+   */
+  close(options: ConsumerCloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(options.timeoutMs);
+    return this.#closing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
+  async #close(timeoutMs: number | undefined): Promise<void> {
+    this.#ending = true;
+    const read = this.#reader.close();
+    const group = this.#group;
+    if (group?.isSubscribed === true) await this.#leave(timeoutMs);
+    else if (group !== undefined && this.#options.group?.enableAutoCommit === true) {
+      await this.#commitLast(group, timeoutMs);
+    }
+    this.#closed = true;
+    this.#group?.close();
+    this.#driver.close();
+    this.#cluster.close();
+    await read;
+  }
+
+  async #subscribe(subscription: Subscription): Promise<void> {
+    this.#checkOpen();
+    const group = this.#grouped("subscribe");
+    const wanted = checkSubscription(subscription);
+    if (!group.isSubscribed) {
+      this.#driver.core.clear();
+      this.#reader.drop();
+    }
+    const callbacks: RebalanceCallbacks = subscription;
+    const generation = ++this.#assignments;
+    group.subscribe(wanted, callbacks);
+    while (generation === this.#assignments) {
+      const { failure } = group;
+      if (failure !== undefined) throw failure;
+      const states = this.#driver.core.states();
+      const failed = states.find((state) => state.failed);
+      if (failed?.lastError !== undefined) throw failed.lastError;
+      if (group.isAssigned && states.every((state) => state.position !== undefined)) return;
+      await this.#change.next;
+      this.#checkOpen();
+    }
+  }
+
   async #assign(partitions: readonly Assignment[]): Promise<void> {
     this.#checkOpen();
+    if (this.#group?.isSubscribed === true) {
+      throw invalid("assign", "called while subscribed", "after unsubscribe");
+    }
     const seen = new Set<string>();
     for (const { offset = "beginning", partition, topic } of partitions) {
       checkStart(offset);
-      if (!Number.isSafeInteger(partition) || partition < 0) {
-        throw invalid("partition", partition, "an integer of at least 0");
-      }
+      checkPartition(partition);
       const key = `${topic}-${partition}`;
       if (seen.has(key)) throw invalid("partitions", key, "each partition once");
       seen.add(key);
     }
     const { core } = this.#driver;
     core.clear();
-    this.#current = undefined;
+    this.#reader.drop();
     const generation = ++this.#assignments;
     const states = partitions.map(({ offset = "beginning", partition, topic }) =>
       core.add(topic, partition, offset),
@@ -256,25 +378,40 @@ export class Consumer<Key = Uint8Array | null, Value = Uint8Array | null>
       const failed = states.find((state) => state.failed);
       if (failed?.lastError !== undefined) throw failed.lastError;
       if (states.every((state) => state.position !== undefined || state.failed)) return;
-      await this.#change.promise;
+      await this.#change.next;
       this.#checkOpen();
     }
   }
 
   #iterate<Item>(
-    take: () => Item | undefined,
+    take: (hand: Hand) => Item | undefined,
     signal: AbortSignal | undefined,
   ): AsyncIterableIterator<Item> {
+    const { hand, inherited } = this.#hands.open();
+    const end = (): IteratorResult<Item> => {
+      this.#hands.leave(hand);
+      return { done: true, value: undefined };
+    };
     const next = (): Promise<IteratorResult<Item>> => {
-      if (signal?.aborted === true) return Promise.reject(abortedError(signal));
-      const value = take();
+      const { state } = hand;
+      hand.state = undefined;
+      // A partition that goes waits for this.
+      if (state?.held === true) this.#change.tell();
+      if (inherited.length > 0) this.#hands.acknowledge(inherited.splice(0));
+      this.#group?.pulled();
+      if (this.#ending) return Promise.resolve(end());
+      if (signal?.aborted === true) {
+        this.#hands.leave(hand);
+        return Promise.reject(abortedError(signal));
+      }
+      const value = take(hand);
       // What lies ready is handed out without a turn through an async function.
       if (value !== undefined) return Promise.resolve({ done: false, value });
-      return this.#nextLoaded(take, signal);
+      return this.#nextLoaded(() => take(hand), end, signal);
     };
     const iterator: AsyncIterableIterator<Item> = {
       next,
-      return: () => Promise.resolve({ done: true, value: undefined }),
+      return: () => Promise.resolve(end()),
       [Symbol.asyncIterator]: () => iterator,
     };
     return iterator;
@@ -282,114 +419,63 @@ export class Consumer<Key = Uint8Array | null, Value = Uint8Array | null>
 
   async #nextLoaded<Item>(
     take: () => Item | undefined,
+    end: () => IteratorResult<Item>,
     signal: AbortSignal | undefined,
   ): Promise<IteratorResult<Item>> {
-    for (;;) {
-      if (this.#closed) return { done: true, value: undefined };
-      const value = take();
-      if (value !== undefined) return { done: false, value };
-      this.#loading ??= this.#load().finally(() => {
-        this.#loading = undefined;
-      });
-      await (signal === undefined ? this.#loading : abortable(this.#loading, signal));
-    }
-  }
-
-  /** The rest of the batch in hand, if it has not been voided by a seek or a pause. */
-  #valid(): Current<Key, Value> | undefined {
-    const current = this.#current;
-    if (current === undefined || current.ready.state.version === current.ready.version)
-      return current;
-    this.#current = undefined;
-    return undefined;
-  }
-
-  #takeMessage(): Message<Key, Value> | undefined {
-    const current = this.#valid();
-    if (current === undefined) return undefined;
-    const { messages, ready } = current;
-    const message = messages[current.index++] as Message<Key, Value>;
-    if (current.index < messages.length) ready.state.position = message.offset + 1;
-    else this.#finish(ready);
-    return message;
-  }
-
-  #takeBatch(): MessageBatch<Key, Value> | undefined {
-    const current = this.#valid();
-    if (current === undefined) return undefined;
-    const { index, ready } = current;
-    const { highWatermark, partition, topic } = ready.state;
-    const messages = index === 0 ? current.messages : current.messages.slice(index);
-    this.#finish(ready);
-    return { topic, partition, messages, highWatermark };
-  }
-
-  #finish(ready: ReadyBatch): void {
-    ready.state.position = lastOffset(ready.batch.header) + 1;
-    this.#current = undefined;
-  }
-
-  /** Settles when a batch is in hand, or the consumer closed; rejects with a partition's error. */
-  async #load(): Promise<void> {
-    const { core } = this.#driver;
-    while (!this.#closed && this.#valid() === undefined) {
-      const ready = core.next();
-      if (ready === undefined) {
-        await this.#change.promise;
-        continue;
-      }
-      this.#driver.touch();
-      const { header } = ready.batch;
-      if (isControl(header)) {
-        if (ready.state.version === ready.version) this.#finish(ready);
-        continue;
-      }
-      try {
-        const prepared = this.#prepared.get(ready) ?? this.#prepare(ready.batch);
-        const section = prepared instanceof Uint8Array ? prepared : await prepared;
-        const { partition, position = 0, topic, version } = ready.state;
-        if (version !== ready.version) continue;
-        const messages = decodeMessages(
-          { topic, partition, fromOffset: position, header, section },
-          this.#deserializers,
-        );
-        if (messages.length === 0) this.#finish(ready);
-        else this.#current = { ready, messages, index: 0 };
-      } catch (thrown) {
-        core.failBatch(ready, placed(ready, toOttlaError(thrown)));
-      }
-      this.#prepareNext();
-    }
-  }
-
-  /** Decompresses the next batch while the application works on this one. */
-  #prepareNext(): void {
-    const ready = this.#driver.core.peek();
-    if (ready === undefined || compressionOf(ready.batch.header) === "none") return;
-    if (this.#prepared.has(ready)) return;
+    const waited = this.#group?.waits();
     try {
-      const prepared = this.#prepare(ready.batch);
-      if (prepared instanceof Uint8Array) return;
-      prepared.catch(() => undefined);
-      this.#prepared.set(ready, prepared);
-    } catch {
-      // The same failure comes when its turn does, and is reported then.
+      for (;;) {
+        if (this.#ending) return end();
+        const value = take();
+        if (value !== undefined) return { done: false, value };
+        const loading = this.#reader.load();
+        await (signal === undefined ? loading : abortable(loading, signal));
+      }
+    } finally {
+      waited?.();
     }
   }
 
-  /** The batch's records, uncompressed; a promise only if they have to be decompressed. */
-  #prepare(batch: Batch): Uint8Array | Promise<Uint8Array> {
-    const { codecs } = this.#cluster.environment;
-    if (this.#options.checkCrcs && !hasValidCrc(batch, codecs.crc32c)) {
-      throw new OttlaError("CORRUPT_MESSAGE", "the batch's CRC-32C is not that of its bytes");
+  /** The handler's failure stops its partition before the message. */
+  async #handle(
+    handler: () => void | Promise<void>,
+    { offset, partition, topic }: TopicPartition & { readonly offset: Offset },
+    onError: (failure: HandlerFailure) => void,
+  ): Promise<void> {
+    const { core } = this.#driver;
+    const state = core.state(topic, partition);
+    try {
+      await handler();
+    } catch (error) {
+      // Another member may have it by now: then it begins where the group is.
+      if (state !== undefined && core.state(topic, partition) === state) {
+        this.#seek(state, offset);
+        core.pause(state);
+        this.#driver.touch();
+      }
+      onError({ topic, partition, offset, error });
     }
-    const compression = compressionOf(batch.header);
-    if (compression === undefined) {
-      throw new OttlaError("UNSUPPORTED_COMPRESSION_TYPE", "the batch names an unknown codec");
-    }
-    const section = recordsSection(batch);
-    if (compression === "none") return section;
-    return codecs.decompress(compression, section, LIMITS.decompressedBatchBytes);
+  }
+
+  #seek(state: PartitionState, offset: StartOffset): void {
+    this.#hands.forget(state);
+    this.#driver.core.seek(state, offset);
+    this.#driver.touch();
+  }
+
+  async #leave(timeoutMs: number = CLOSE_MS): Promise<void> {
+    const given = new AbortController();
+    const timer = this.#cluster.environment.timers.after(timeoutMs, () => given.abort());
+    await this.#group?.leave(given.signal).finally(() => timer.cancel());
+  }
+
+  /** What cannot be committed in time comes again: nobody who ends waits for it. */
+  async #commitLast(group: GroupDriver, timeoutMs: number = CLOSE_MS): Promise<void> {
+    const given = new AbortController();
+    const late = this.#cluster.environment.timers.sleep(timeoutMs, given.signal);
+    await Promise.race([group.commitProcessed(), late]).catch(() => undefined);
+    given.abort();
+    await late.catch(() => undefined);
   }
 
   async #listOffsets<Query extends TopicPartition>(
@@ -427,14 +513,13 @@ export class Consumer<Key = Uint8Array | null, Value = Uint8Array | null>
     throw invalid("partition", `${topic}-${partition}`, "a partition that is assigned");
   }
 
-  #checkOpen(): void {
-    if (this.#closed) throw closedError("consumer");
+  #grouped(what: string): GroupDriver {
+    if (this.#group !== undefined) return this.#group;
+    throw invalid("groupId", "missing", `a group's id, since ${what} is about one`);
   }
 
-  #changed(): void {
-    const { open } = this.#change;
-    this.#change = latch();
-    open();
+  #checkOpen(): void {
+    if (this.#closed) throw closedError("consumer");
   }
 }
 
@@ -454,11 +539,29 @@ function invalid(field: string, value: unknown, allowed: string): OttlaError {
   return new OttlaError("INVALID_ARGUMENT", message, { field });
 }
 
-/** The error with the batch's place in front, unless it says where it was itself. */
-function placed(ready: ReadyBatch, error: OttlaError): OttlaError {
-  const { partition, topic } = ready.state;
-  const place = `${topic}-${partition} at offset `;
-  if (error.message.startsWith(place)) return error;
-  const message = `${place}${ready.batch.header.baseOffset}: ${error.message}`;
-  return new OttlaError(error.code, message, { cause: error });
+function checkPartition(partition: PartitionIndex): void {
+  if (Number.isSafeInteger(partition) && partition >= 0) return;
+  throw invalid("partition", partition, "an integer of at least 0");
+}
+
+/** The names, or the pattern. */
+function checkSubscription({ pattern, topics }: Subscription): readonly string[] | RegExp {
+  if (pattern !== undefined) {
+    if (topics !== undefined) throw invalid("topics", "given beside pattern", "one of the two");
+    if (pattern instanceof RegExp && pattern.source.length <= PATTERN_CHARACTERS) return pattern;
+    throw invalid(
+      "pattern",
+      String(pattern).slice(0, 100),
+      `a RegExp of at most ${PATTERN_CHARACTERS} characters`,
+    );
+  }
+  if (!Array.isArray(topics) || topics.length === 0) {
+    throw invalid("topics", JSON.stringify(topics), "a list of one or more topics");
+  }
+  for (const topic of topics) {
+    if (typeof topic === "string" && TOPIC_NAME.test(topic)) continue;
+    const shown = JSON.stringify(topic)?.slice(0, 100);
+    throw invalid("topics", shown, "names of 1 to 249 characters of a-z A-Z 0-9 . _ -");
+  }
+  return topics;
 }

@@ -9,7 +9,7 @@ import { OFFSETS_TOPIC } from "../group/partition-of.ts";
 import { OttlaError, toOttlaError } from "../model/errors.ts";
 import { type BrokerId, type LeaderEpoch, NONE, type Offset } from "../model/ids.ts";
 import { type ClusterClient, RETRY_LIMITS } from "./cluster-client.ts";
-import type { TopicPartition } from "./consumer.ts";
+import type { TopicPartition } from "./consumer-types.ts";
 import { callCoordinators, type GroupResult } from "./coordinator-calls.ts";
 import { retryDelayMs } from "./core/retry-delay.ts";
 import { errorFrom, throwIf } from "./errors.ts";

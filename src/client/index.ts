@@ -27,17 +27,23 @@ export {
   type ResourceConfig,
   type TopicDescription,
 } from "./admin.ts";
-export {
-  type Assignment,
-  Consumer,
-  type IterationOptions,
-  type MessageBatch,
-  type OffsetForTime,
-  type PartitionOffset,
-  type TimestampQuery,
-  type TopicPartition,
-} from "./consumer.ts";
+export { Consumer } from "./consumer.ts";
 export type { ConsumerOptions } from "./consumer-options.ts";
+export type {
+  Assignment,
+  CommittedOffset,
+  ConsumerCloseOptions,
+  GroupMetadata,
+  HandlerFailure,
+  IterationOptions,
+  OffsetCommit,
+  OffsetForTime,
+  PartitionOffset,
+  RunOptions,
+  Subscription,
+  TimestampQuery,
+  TopicPartition,
+} from "./consumer-types.ts";
 export type { StartOffset } from "./core/fetch-core.ts";
 export type { Message } from "./core/messages.ts";
 export type { Partitioner, PartitionerArguments, PartitionerFunction } from "./core/partitioner.ts";
@@ -50,6 +56,9 @@ export type {
   GroupOffsetChange,
   GroupState,
 } from "./group-admin.ts";
+export type { RebalanceCallback, RebalanceCallbacks } from "./group-driver.ts";
+export type { AssignorName, GroupOptions } from "./group-options.ts";
+export type { MessageBatch } from "./message-reader.ts";
 export type { ClientOptions } from "./options.ts";
 export {
   type CloseOptions,

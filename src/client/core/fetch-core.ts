@@ -106,6 +106,12 @@ export class PartitionState {
   lookedUpFrom: BrokerId = NONE;
   lookedUpMs = 0;
   paused = false;
+  /** Nothing is fetched and delivered: of a group's partition that comes or goes. */
+  held = false;
+  /** Leader epoch of the last record delivered, or of the commit that reading began at. */
+  consumedEpoch: LeaderEpoch = NONE;
+  /** What the group is known to have committed. */
+  committed: Offset | undefined;
   leader: BrokerId = NONE;
   leaderEpoch: LeaderEpoch = NONE;
   leaderSuspect = false;
@@ -193,6 +199,15 @@ export class FetchCore {
     return state;
   }
 
+  /** Ends the reading of one partition. */
+  remove(state: PartitionState): void {
+    this.#invalidate(state);
+    const partitions = this.#states.get(state.topic);
+    if (partitions?.get(state.partition) !== state) return;
+    partitions.delete(state.partition);
+    if (partitions.size === 0) this.#states.delete(state.topic);
+  }
+
   /** Ends the reading of all partitions. */
   clear(): void {
     for (const state of this.states()) this.#invalidate(state);
@@ -217,6 +232,17 @@ export class FetchCore {
 
   resume(state: PartitionState): void {
     state.paused = false;
+  }
+
+  /** As `pause`, but not the user's: what is paused stays so after `release`. */
+  hold(state: PartitionState): void {
+    if (state.held) return;
+    this.#invalidate(state);
+    state.held = true;
+  }
+
+  release(state: PartitionState): void {
+    state.held = false;
   }
 
   updateLeaders(
@@ -326,6 +352,11 @@ export class FetchCore {
     if (ready.state.version === ready.version) this.#fail(ready.state, error);
   }
 
+  /** There is no place to read from: the partition stops until a seek. */
+  failPartition(state: PartitionState, error: OttlaError): void {
+    this.#fail(state, error);
+  }
+
   /** The topic is not there: its partitions stop until a seek. */
   failTopic(topic: string, error: OttlaError): void {
     for (const state of this.#states.get(topic)?.values() ?? []) {
@@ -363,7 +394,8 @@ export class FetchCore {
     for (const state of this.states()) {
       if (state.failed) continue;
       const wantsLookup = state.start !== undefined && state.lookup === 0;
-      const wantsFetch = state.start === undefined && state.handle === 0 && !state.paused;
+      const wantsFetch =
+        state.start === undefined && state.handle === 0 && !state.paused && !state.held;
       if (state.leaderSuspect) metadataWanted = true;
       if (state.lookup !== 0) {
         const suspectAtMs = state.lookedUpMs + this.#options.stallMs;

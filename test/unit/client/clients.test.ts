@@ -222,7 +222,7 @@ describe("producer", () => {
     for (const id of cluster.brokerIds) cluster.dead.add(id);
     const producer = producerOf(cluster, {
       bootstrapServers: ["memory:1", "memory:2"],
-      connectTimeoutMs: 50,
+      connectTimeoutMs: 1_000,
     });
     const said = await codeOf(producer.send({ topic: "t", value: "v" }));
     expect(said).toMatch(/^NO_BROKER_REACHABLE: .*memory:1, memory:2/);

@@ -11,6 +11,7 @@ import type { ControllerDown, ControllerUp } from "../metadata/session-messages.
 import { isErrorCode, OttlaError } from "../model/errors.ts";
 import type { PeerChannel, PeerChannels } from "../ports/peer-network.ts";
 import type { ReplicationUp } from "../replica/messages.ts";
+import type { OffsetsAnswer, OffsetsQuestion } from "../replica/offsets-messages.ts";
 import { decodeRaftFrame, encodeRaftFrame } from "./raft-frames.ts";
 import { decodeReplicationDown, encodeReplicationDown } from "./replication-frames.ts";
 
@@ -47,6 +48,11 @@ export const PEER_CODECS: PeerCodecs = {
     path: "/ottla.internal.v1.Peer/Controller",
     up: { encode: encodeControllerUp, decode: decodeControllerUp },
     down: { encode: encodeControllerDown, decode: decodeControllerDown },
+  },
+  offsets: {
+    path: "/ottla.internal.v1.Peer/Offsets",
+    up: { encode: encodeOffsetsQuestion, decode: decodeOffsetsQuestion },
+    down: { encode: encodeOffsetsAnswer, decode: decodeOffsetsAnswer },
   },
 };
 
@@ -156,6 +162,42 @@ function decodeControllerDown(bytes: Buffer): ControllerDown {
     return { type: "reply", id: reply.id ?? 0, body: parsed(reply.body), error: itemError(reply) };
   }
   throw malformed("kind");
+}
+
+function encodeOffsetsQuestion({ id, partitions }: OffsetsQuestion): Buffer {
+  const asked = partitions.map((each) => ({ ...each, offsets: [...each.offsets] }));
+  return encodeMessage(v1.OffsetsQuestion, new v1.OffsetsQuestion({ id, partitions: asked }));
+}
+
+function decodeOffsetsQuestion(bytes: Buffer): OffsetsQuestion {
+  const { id, partitions } = decodeMessage(v1.OffsetsQuestion, bytes);
+  return {
+    id: id ?? 0,
+    partitions: (partitions ?? []).map((each) => ({
+      topicId: each.topicId ?? "",
+      partition: each.partition ?? 0,
+      offsets: each.offsets ?? [],
+    })),
+  };
+}
+
+function encodeOffsetsAnswer({ id, partitions }: OffsetsAnswer): Buffer {
+  const answered = partitions.map((each) => ({ ...each, timestamps: [...each.timestamps] }));
+  return encodeMessage(v1.OffsetsAnswer, new v1.OffsetsAnswer({ id, partitions: answered }));
+}
+
+function decodeOffsetsAnswer(bytes: Buffer): OffsetsAnswer {
+  const { id, partitions } = decodeMessage(v1.OffsetsAnswer, bytes);
+  return {
+    id: id ?? 0,
+    partitions: (partitions ?? []).map((each) => ({
+      topicId: each.topicId ?? "",
+      partition: each.partition ?? 0,
+      logStartOffset: each.logStartOffset ?? 0,
+      highWatermark: each.highWatermark ?? 0,
+      timestamps: each.timestamps ?? [],
+    })),
+  };
 }
 
 function itemError({

@@ -8,8 +8,12 @@ import {
   type HistogramName,
 } from "../model/metrics.ts";
 import type { Labels, Meter } from "../ports/meter.ts";
+import { systemClock } from "./system-clock.ts";
+import { systemTimers } from "./system-timers.ts";
 
 type Collect = Parameters<Meter["onCollect"]>[0];
+
+const SLICE_MS = 2;
 
 /**
  * The catalogue of `model/metrics.ts`, and Node's own metrics (event-loop delay, heap, garbage
@@ -21,6 +25,7 @@ export class PrometheusMeter implements Meter {
   readonly #histograms = new Map<HistogramName, Children<Histogram.Internal<string>>>();
   readonly #gauges = new Map<GaugeName, Gauge>();
   readonly #collects: Collect[] = [];
+  #scraping: Promise<string> | undefined;
 
   constructor() {
     const registers = [this.#registry];
@@ -58,17 +63,35 @@ export class PrometheusMeter implements Meter {
     this.#collects.push(collect);
   }
 
-  /** All metrics in Prometheus's text format. */
-  async scrape(): Promise<string> {
+  /**
+   * All metrics in Prometheus's text format. Who asks during a scrape gets what that one finds.
+   * Between metrics the event loop has its turn; one alone, whose series are limited, has not.
+   */
+  scrape(): Promise<string> {
+    this.#scraping ??= this.#scrape().finally(() => {
+      this.#scraping = undefined;
+    });
+    return this.#scraping;
+  }
+
+  async #scrape(): Promise<string> {
     for (const [name, gauge] of this.#gauges) {
       gauge.reset();
       // Without labels a reset means 0; an absent series is what was meant.
       if (GAUGES[name].labels.length === 0) gauge.remove();
     }
     for (const collect of this.#collects) {
-      collect((name, labels, value) => this.#gauges.get(name)?.set({ ...labels }, value));
+      await collect((name, labels, value) => this.#gauges.get(name)?.set({ ...labels }, value));
     }
-    return this.#registry.metrics();
+    const parts: string[] = [];
+    let sliceMs = systemClock.monotonicMs();
+    for (const { name } of this.#registry.getMetricsAsArray()) {
+      parts.push(await this.#registry.getSingleMetricAsString(name));
+      if (systemClock.monotonicMs() - sliceMs < SLICE_MS) continue;
+      await systemTimers.yield();
+      sliceMs = systemClock.monotonicMs();
+    }
+    return `${parts.join("\n\n")}\n`;
   }
 }
 

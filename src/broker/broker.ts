@@ -28,6 +28,8 @@ import { registerBrokerMetrics } from "./broker-metrics.ts";
 import { OpenFetch } from "./fetch-session.ts";
 import type { GroupApi } from "./groups/group-api.ts";
 import { GroupCoordinator } from "./groups/group-coordinator.ts";
+import { GroupMetrics } from "./groups/group-metrics.ts";
+import { LogEnds } from "./groups/log-ends.ts";
 import { offsetsTopic } from "./groups/offsets-topic.ts";
 import { Machinery } from "./machinery.ts";
 import { deleteRecordsOf, listOffset } from "./offsets.ts";
@@ -87,6 +89,10 @@ export class Broker implements DoorApi {
       config: groups,
       topics: this.#topics,
     });
+    const { interBrokerListenerName } = config;
+    const { leaderHere } = machinery;
+    const ends = new LogEnds(ports, { self, image, interBrokerListenerName, leaderHere });
+    new GroupMetrics(ports, { image, shards: () => this.#groups.shards(), ends }).register();
     machinery.onLeaderStarted = (leader) => this.#groups.onLeaderStarted(leader);
     for (const { leader } of replicas.hosts()) {
       if (leader !== undefined) this.#groups.onLeaderStarted(leader);

@@ -22,6 +22,7 @@ import { ReplicaManager } from "../runtime/replica-manager.ts";
 import { LevelLogs } from "../storage/level-logs.ts";
 import { DEFAULT_LOG_CLEANER_CONFIG } from "../storage/log-cleaner.ts";
 import { Configs } from "./configs.ts";
+import { type LeaderLookup, serveOffsets } from "./groups/answer-offsets.ts";
 
 /** Storage that hangs for so long makes the broker unfit to lead. */
 const STORAGE_HANGS_MS = 2_000;
@@ -49,6 +50,8 @@ export class Machinery {
   readonly controller: Controller | undefined;
   readonly session: ControllerSession;
   readonly replicas: ReplicaManager;
+  readonly leaderHere: LeaderLookup = (topicId, partition) =>
+    this.replicas.get(topicId, partition)?.leader;
   /** Called when a replica here begins to lead. */
   onLeaderStarted: (leader: LeaderReplica) => void = () => undefined;
   readonly #ports: Ports;
@@ -194,6 +197,7 @@ export class Machinery {
         else this.controller.accept(stream);
       },
       replication: (stream) => this.replicas.accept(stream),
+      offsets: (stream) => serveOffsets(this.#ports, stream, this.leaderHere),
     });
     // The quorum forms meanwhile; the broker registers once it knows what it has lost.
     await this.logs.recover();

@@ -49,6 +49,8 @@ export interface GroupEffects {
   setDeadline(timed: Session | Group, deadlineMs: number): void;
   /** Members are to join again; who can be told need not wait for its next heartbeat. */
   rebalancing(group: Group): void;
+  /** The leader has assigned. */
+  rebalanced(): void;
 }
 
 /** A new member's join may be parked for so long: it has no id to send heartbeats with (Kafka). */
@@ -480,6 +482,7 @@ export class Membership {
     group.moveTo("Stable");
     group.stateTimestampMs = now.wallMs;
     this.#effects.propose(group);
+    this.#effects.rebalanced();
     for (const member of group.members.values()) {
       const token = member.syncToken;
       if (token === undefined) continue;

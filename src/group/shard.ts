@@ -6,7 +6,7 @@
  * so memory is ahead of the log, and never beside it.
  */
 import { assert } from "../base/assert.ts";
-import { NONE, type PartitionIndex, type TopicId } from "../model/ids.ts";
+import { NONE, type Offset, type PartitionIndex, type TopicId } from "../model/ids.ts";
 import {
   type Answer,
   type DeleteOffsets,
@@ -15,6 +15,7 @@ import {
   type GroupCall,
   type GroupError,
   type GroupResults,
+  type GroupState,
   type Heartbeat,
   type JoinGroup,
   type LeaveGroup,
@@ -73,6 +74,20 @@ interface OffsetChange {
   readonly value: OffsetValue | undefined;
 }
 
+export interface MeasuredGroup {
+  readonly state: GroupState;
+  readonly generation: number;
+  readonly membersCount: number;
+  /** What is committed. */
+  readonly offsets: () => Iterable<MeasuredOffset>;
+}
+
+export interface MeasuredOffset {
+  readonly topic: string;
+  readonly partition: PartitionIndex;
+  readonly offset: Offset;
+}
+
 const UTF8_LONGEST = 3;
 
 export class GroupShard {
@@ -85,6 +100,7 @@ export class GroupShard {
   #waitingBytes = 0;
   #answers: Answer[] = [];
   #rebalancing = new Set<string>();
+  #rebalancedCount = 0;
   #sequence = 0;
   #committed = 0;
   #nowMs = 0;
@@ -97,6 +113,9 @@ export class GroupShard {
       propose: (group) => this.#proposeGroup(group),
       setDeadline: (timed, deadlineMs) => this.#deadlines.set(timed, deadlineMs),
       rebalancing: (group) => this.#rebalancing.add(group.id),
+      rebalanced: () => {
+        this.#rebalancedCount++;
+      },
     };
     this.#membership = new Membership(config, effects);
   }
@@ -135,6 +154,13 @@ export class GroupShard {
     const groups = [...this.#rebalancing];
     this.#rebalancing.clear();
     return groups;
+  }
+
+  /** Rebalances that ended with an assignment, since the last call. */
+  takeRebalancedCount(): number {
+    const count = this.#rebalancedCount;
+    this.#rebalancedCount = 0;
+    return count;
   }
 
   /** All proposals up to this one are committed. */
@@ -385,6 +411,23 @@ export class GroupShard {
       state: group.state,
       membersCount: group.members.size,
     }));
+  }
+
+  /** What metrics show of a group; undefined if there is none. */
+  measure(groupId: string): MeasuredGroup | undefined {
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return undefined;
+    const { generation, members, state } = group;
+    return {
+      state,
+      generation,
+      membersCount: members.size,
+      offsets: function* () {
+        for (const [topic, partition, { value }] of group.offsets.entries()) {
+          if (value !== undefined) yield { topic, partition, offset: value.offset };
+        }
+      },
+    };
   }
 
   groupIds(): readonly string[] {

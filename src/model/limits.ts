@@ -72,6 +72,17 @@ export const LIMITS = {
   groupCallsPerStreamCount: 4_096,
   /** Offsets that one call may commit, fetch or delete by name. */
   offsetsPerRequestCount: 10_000,
+  /**
+   * Partitions and offsets in one question of a coordinator to a leader: answers come in pieces of
+   * this size, and those in time count. And questions that may wait on one stream.
+   */
+  offsetsAskedCount: 500,
+  offsetsQuestionsCount: 1_000,
+  /**
+   * Series about groups that one broker shows, over all groups that it coordinates: a scrape takes
+   * memory and time for each. Beyond it groups come late or not at all, and that is counted.
+   */
+  groupSeriesCount: 20_000,
 } as const;
 
 assert(

@@ -65,6 +65,14 @@ export const COUNTERS = {
     help: "Leaders elected from outside ISR and ELR: data may be lost.",
     labels: [],
   },
+  kafka_server_group_coordinator_metrics_offset_commit_count: {
+    help: "Offsets committed by groups that this broker coordinates, by partition.",
+    labels: [],
+  },
+  kafka_server_group_coordinator_metrics_group_completed_rebalance_count: {
+    help: "Rebalances that ended with an assignment.",
+    labels: [],
+  },
   ottla_request_errors_total: {
     help: "Requests answered with an error.",
     labels: ["request", "error"],
@@ -183,6 +191,55 @@ export const GAUGES = {
   ottla_replica_lag_records: {
     help: "Records by which a follower's durable end lags the leader's log end.",
     labels: ["topic", "partition", "follower"],
+  },
+  kafka_server_group_coordinator_metrics_group_count: {
+    help: "Groups that this broker coordinates.",
+    labels: ["protocol"],
+  },
+  kafka_server_group_coordinator_metrics_consumer_group_count: {
+    help: "Groups that this broker coordinates, by state.",
+    labels: ["state"],
+  },
+  kafka_consumergroup_members: { help: "Members of the group.", labels: ["consumergroup"] },
+  kafka_consumergroup_current_offset: {
+    help: "Committed offset of the group.",
+    labels: ["consumergroup", "topic", "partition"],
+  },
+  kafka_consumergroup_current_offset_sum: {
+    help: "Committed offsets of the group, summed over the topic's partitions.",
+    labels: ["consumergroup", "topic"],
+  },
+  kafka_consumergroup_lag: {
+    help: "Records between the group's committed offset and the high watermark.",
+    labels: ["consumergroup", "topic", "partition"],
+  },
+  kafka_consumergroup_lag_sum: {
+    help: "Lag of the group, summed over the topic's partitions.",
+    labels: ["consumergroup", "topic"],
+  },
+  kafka_consumergroup_group_lag_seconds: {
+    help: "Age of the first record that the group has not committed; 0 without one.",
+    labels: ["group", "topic", "partition"],
+  },
+  kafka_consumergroup_group_max_lag: {
+    help: "Largest lag of the group in a partition.",
+    labels: ["group"],
+  },
+  kafka_consumergroup_group_max_lag_seconds: {
+    help: "Largest lag of the group in a partition, in seconds.",
+    labels: ["group"],
+  },
+  ottla_consumergroup_state: {
+    help: "1 with the state that the group is in.",
+    labels: ["consumergroup", "state"],
+  },
+  ottla_consumergroup_generation: {
+    help: "Generation of the group: rises with each rebalance, whoever coordinates it.",
+    labels: ["consumergroup"],
+  },
+  ottla_consumergroup_series_dropped: {
+    help: "Series about groups that are not shown, because there are too many.",
+    labels: [],
   },
   kafka_server_raftmetrics_current_leader: {
     help: "Broker that leads the metadata quorum; -1 unknown.",

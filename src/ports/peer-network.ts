@@ -6,6 +6,7 @@
 import type { ControllerChannel } from "../metadata/session-messages.ts";
 import type { RaftStreamMessage } from "../raft/messages.ts";
 import type { ReplicationDown, ReplicationUp } from "../replica/messages.ts";
+import type { OffsetsAnswer, OffsetsQuestion } from "../replica/offsets-messages.ts";
 
 /** What flows on each channel: `up` from the side that opened the stream. */
 export interface PeerChannels {
@@ -15,6 +16,8 @@ export interface PeerChannels {
   readonly replication: { readonly up: ReplicationUp; readonly down: ReplicationDown };
   /** Opened by every broker to every voter: registration, heartbeats, controller requests. */
   readonly controller: ControllerChannel;
+  /** Opened by a group coordinator to a leader, for a few questions about its logs. */
+  readonly offsets: { readonly up: OffsetsQuestion; readonly down: OffsetsAnswer };
 }
 export type PeerChannel = keyof PeerChannels;
 

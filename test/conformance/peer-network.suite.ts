@@ -29,6 +29,7 @@ const REFUSE: PeerHandlers = {
   raft: (stream) => stream.close(),
   replication: (stream) => stream.close(),
   controller: (stream) => stream.close(),
+  offsets: (stream) => stream.close(),
 };
 
 function vote(term: number): RaftStreamMessage {

@@ -108,6 +108,7 @@ async function startNode(ports: Ports, config: BrokerConfig): Promise<QuorumNode
       raft: (stream) => driver.accept(stream),
       replication: (stream) => stream.close(),
       controller: (stream) => stream.close(),
+      offsets: (stream) => stream.close(),
     },
   );
   const api = { image: () => machine.image } as BrokerApi;

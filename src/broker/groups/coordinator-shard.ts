@@ -276,11 +276,21 @@ export class CoordinatorShard implements LeaderListener {
     if (this.#state !== "active") return;
     for (const answer of this.#groups.takeAnswers()) this.#deliver(answer);
     for (const groupId of this.#groups.takeRebalancing()) this.#options.onRebalancing(groupId);
+    const rebalancedCount = this.#groups.takeRebalancedCount();
+    if (rebalancedCount > 0) {
+      const name = "kafka_server_group_coordinator_metrics_group_completed_rebalance_count";
+      this.#ports.meter.count(name, {}, rebalancedCount);
+    }
     this.#options.onDeadline(this.#groups.nextDeadlineMs);
     if (this.#append === undefined && this.#groups.waitingBytes > 0) this.#scheduleAppend();
   }
 
-  #deliver({ token, result }: Answer): void {
+  #deliver({ call, token, result }: Answer): void {
+    if (call === "commit" && result.error === undefined) {
+      const count = result.partitions.filter(({ error }) => error === undefined).length;
+      const name = "kafka_server_group_coordinator_metrics_offset_commit_count";
+      this.#ports.meter.count(name, {}, count);
+    }
     const caller = this.#callers.get(token);
     this.#callers.delete(token);
     caller?.resolve(result);

@@ -26,6 +26,7 @@ import {
   type SyncGroupResult,
 } from "../../group/calls.ts";
 import { OFFSETS_TOPIC, partitionOfGroup } from "../../group/partition-of.ts";
+import type { GroupShard } from "../../group/shard.ts";
 import type { MetadataDelta } from "../../metadata/delta.ts";
 import { type MetadataImage, topicByName } from "../../metadata/image.ts";
 import { toOttlaError } from "../../model/errors.ts";
@@ -106,6 +107,11 @@ export class GroupCoordinator implements GroupApi {
       if (name === undefined) continue;
       for (const shard of [...this.#shards.values()]) shard.onTopicDeleted(name);
     }
+  }
+
+  /** Of the partitions whose groups may be looked at now. */
+  *shards(): IterableIterator<GroupShard> {
+    for (const shard of this.#shards.values()) if (shard.active) yield shard.groups;
   }
 
   /** Whoever waits is told NOT_COORDINATOR. */

@@ -7,11 +7,12 @@ import type { PeerChannel } from "../../../src/ports/peer-network.ts";
 import { type Invariant, partitionsOf, type RunContext } from "../cluster/run-context.ts";
 
 const STATEMENT = "L10 nothing grows";
-/** A session, a raft and a replication stream in each direction; one more while it is replaced. */
+/** One stream of each kind in each direction; one more while it is replaced. */
 const STREAMS_MOST: Readonly<Record<PeerChannel, number>> = {
   raft: 2,
   replication: 2,
   controller: 2,
+  offsets: 2,
 };
 /** Of the broker itself, of each peer, of each partition that it has a replica of. */
 const TIMERS = { broker: 40, peer: 12, partition: 6 };

@@ -331,6 +331,7 @@ test("one bit of a batch is flipped on the way, behind what its checksum leaves 
       {
         raft: () => {},
         controller: () => {},
+        offsets: () => {},
         replication: (stream) => {
           stream.onMessage = (message) => {
             const { partitions } = message as unknown as {

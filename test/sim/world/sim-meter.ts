@@ -48,11 +48,22 @@ export class SimMeter implements Meter {
     return this.#histograms.get(keyOf(name, HISTOGRAMS[name].labels, labels)) ?? [];
   }
 
-  /** One scrape: every gauge by `name{label="value"}`. */
+  /** One scrape, without those who take their time: every gauge by `name{label="value"}`. */
   collect(): ReadonlyMap<string, number> {
     const gauges = new Map<string, number>();
     for (const collect of this.#collectors) {
       collect((name: GaugeName, labels, value) => {
+        gauges.set(keyOf(name, GAUGES[name].labels, labels), value);
+      })?.catch(() => undefined);
+    }
+    return gauges;
+  }
+
+  /** As `collect`, with all of them. */
+  async collectAll(): Promise<ReadonlyMap<string, number>> {
+    const gauges = new Map<string, number>();
+    for (const collect of this.#collectors) {
+      await collect((name: GaugeName, labels, value) => {
         gauges.set(keyOf(name, GAUGES[name].labels, labels), value);
       });
     }

@@ -62,6 +62,7 @@ export async function twoMachines(
         raft: (stream) => take(stream as unknown as PeerStream<unknown, unknown>),
         replication: (stream) => take(stream as unknown as PeerStream<unknown, unknown>),
         controller: (stream) => take(stream as unknown as PeerStream<unknown, unknown>),
+        offsets: (stream) => take(stream as unknown as PeerStream<unknown, unknown>),
       },
     ),
   );

@@ -74,6 +74,7 @@ test("what a held link holds flows on, whole and in order, once it opens", async
         },
         replication: () => {},
         controller: () => {},
+        offsets: () => {},
       },
     ),
   );

@@ -13,6 +13,7 @@ const REFUSE: PeerHandlers = {
   raft: (stream) => stream.close(),
   replication: (stream) => stream.close(),
   controller: (stream) => stream.close(),
+  offsets: (stream) => stream.close(),
 };
 const LOOPBACK = { host: "127.0.0.1", port: 0 };
 

@@ -34,6 +34,7 @@ class Voter {
         {
           raft: (stream) => stream.close(),
           replication: (stream) => stream.close(),
+          offsets: (stream) => stream.close(),
           controller: (stream) => {
             this.streams.push(stream);
             stream.onMessage = (message) => this.#onMessage(stream, message);

@@ -78,6 +78,7 @@ export class ReplicaCluster {
             raft: (stream) => stream.close(),
             controller: (stream) => stream.close(),
             replication: (stream) => manager.accept(stream),
+            offsets: (stream) => stream.close(),
           },
         ),
       );

@@ -48,7 +48,7 @@ export function heardFromLeader(state: RaftState, leader: RaftNode): void {
 
 /** Asks first whether an election could be won at all; changes nothing durable. */
 export function startPreVote(state: RaftState): void {
-  if (!state.isVoter || state.role.name === "leader") return;
+  if (!state.mayCampaign || state.role.name === "leader") return;
   beginCampaign(state, { preVote: true, transfer: false });
 }
 
@@ -113,7 +113,7 @@ function maybeConclude(state: RaftState): void {
 }
 
 function becomeLeader(state: RaftState): void {
-  assert(state.isVoter, "only a voter leads");
+  assert(state.mayCampaign, "only a voter leads");
   const openedAtIndex = state.log.lastIndex + 1;
   const progress = new Map<string, Progress>();
   state.role = {
@@ -247,7 +247,7 @@ export function isActive(state: RaftState, progress: Progress): boolean {
 export function tickElection(state: RaftState): void {
   state.electionElapsed++;
   if (state.electionElapsed >= state.electionTimeout) {
-    if (state.isVoter) startPreVote(state);
+    if (state.mayCampaign) startPreVote(state);
     else {
       state.leader = undefined;
       state.resetElectionTimer();

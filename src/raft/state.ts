@@ -191,6 +191,14 @@ export class RaftState {
     return includesNode(this.voters.current, this.self);
   }
 
+  /**
+   * Who is left out by an entry that is not committed may be needed until it is: it may hold the
+   * longest log of all (thesis 4.2.2). Its own vote then does not count.
+   */
+  get mayCampaign(): boolean {
+    return this.isVoter || includesNode(this.voters.at(this.commitIndex), this.self);
+  }
+
   /** Word from a leader within this time protects it against candidates. */
   get leaseTicks(): number {
     return this.electionTicks - this.heartbeatTicks;

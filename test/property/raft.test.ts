@@ -5,10 +5,13 @@ import { majorityCount, majorityIndex, tally } from "../../src/raft/quorum.ts";
 import { RaftWorld } from "../support/raft-world.ts";
 
 const ORDINARY = {
+  permille: 10,
   lossPercent: 5,
   duplicatePercent: 5,
   crashPercent: 30,
   replacePercent: 0,
+  voterChangePercent: 0,
+  slowDiskPercent: 10,
   inOrder: false,
 };
 
@@ -26,6 +29,7 @@ test.each([
   ["bad network", { ...ORDINARY, lossPercent: 30, duplicatePercent: 30 }],
   ["crashes", { ...ORDINARY, crashPercent: 100 }],
   ["voters replaced", { ...ORDINARY, replacePercent: 10, crashPercent: 10 }],
+  ["voters come and go", { ...ORDINARY, voterChangePercent: 60 }],
 ])("raft keeps its invariants: %s", (_name, faults) => {
   void fc.assert(
     fc.property(fc.nat(), fc.integer({ min: 1, max: 5 }), (seed, votersCount) => {

@@ -6,7 +6,7 @@
 import { assert } from "../../src/base/assert.ts";
 import { text, utf8 } from "../../src/base/bytes.ts";
 import type { Prng } from "../../src/base/prng.ts";
-import { sortedNodes } from "../../src/raft/membership.ts";
+import { decodeVoters, sortedNodes } from "../../src/raft/membership.ts";
 import { type RaftMessage, type RaftNode, sameNode } from "../../src/raft/messages.ts";
 import { nodeKey } from "../../src/raft/node.ts";
 import { Raft } from "../../src/raft/raft.ts";
@@ -23,15 +23,30 @@ interface Member {
   appliedIndex: number;
   lastCommit: number;
   lastLeaderLog: { term: number; lastIndex: number } | undefined;
+  /** Own ticks since its leader was heard; undefined: it has no reason to wait for one. */
+  ticksUnheard: number | undefined;
+  /** The same when a candidate asked for a pre-vote: an answer may leave later. */
+  readonly unheardWhenAsked: Map<string, number>;
 }
 
 export interface WorldFaults {
+  /** How many of a thousand steps are faults, or try to be. */
+  readonly permille: number;
   readonly lossPercent: number;
   readonly duplicatePercent: number;
   readonly crashPercent: number;
   readonly replacePercent: number;
+  /** A voter leaves or joins the set by itself; leaders take it in again once it has caught up. */
+  readonly voterChangePercent: number;
+  /** One disk takes its time: its writes are done only when another's become slow. */
+  readonly slowDiskPercent: number;
   readonly inOrder: boolean;
 }
+
+const ELECTION_TICKS = 10;
+const HEARTBEAT_TICKS = 2;
+/** So long a leader's word protects it. */
+const LEASE_TICKS = ELECTION_TICKS - HEARTBEAT_TICKS;
 
 function loadState(snapshot: Uint8Array): string[] {
   return snapshot.length === 0 ? [] : text(snapshot).split("\n");
@@ -50,10 +65,21 @@ export class RaftWorld {
   /** Of each index, what was committed there first. */
   readonly #committed = new Map<number, { term: number; text: string }>();
   #cut = new Set<string>();
+  /** Hears of each step, in words, and the tick. */
+  readonly #onNote: ((text: string, tick: number) => void) | undefined;
+  /** Rounds in which most nodes ticked. */
+  ticksCount = 0;
+  faultsCount = 0;
 
-  constructor(options: { prng: Prng; faults: WorldFaults; votersCount: number }) {
+  constructor(options: {
+    prng: Prng;
+    faults: WorldFaults;
+    votersCount: number;
+    onNote?: (text: string, tick: number) => void;
+  }) {
     this.#prng = options.prng;
     this.#faults = options.faults;
+    this.#onNote = options.onNote;
     const voters: RaftNode[] = [];
     for (let id = 1; id <= options.votersCount; id++) voters.push({ id, directoryId: `d${id}` });
     for (const node of voters) this.#join(node, RaftDisk.formed(voters));
@@ -61,6 +87,29 @@ export class RaftWorld {
 
   get committedCount(): number {
     return this.#committed.size;
+  }
+
+  /** Equal for equal runs: what was committed, by whom terms were led, how far each node came. */
+  fingerprint(): string {
+    const nodes = this.describeNodes();
+    const committed = [...this.#committed].map(([at, { term, text }]) => `${at} ${term} ${text}`);
+    const leaders = [...this.#leaders].map(([term, leader]) => `${term} ${leader}`);
+    return [...nodes, ...committed, ...leaders, `${this.#flying.length} flying`].join("\n");
+  }
+
+  describeNodes(): string[] {
+    return [...this.members.values()].map(({ node, raft, disk }) => {
+      const { term, votedFor } = disk.hardState;
+      const vote = votedFor === undefined ? "nobody" : nodeKey(votedFor);
+      const stored = `term ${term}, vote ${vote}, last ${disk.lastIndex}`;
+      if (raft === undefined) return `${nodeKey(node)}: down, ${stored}`;
+      const voters = raft.voters.map(nodeKey).join(" ");
+      return `${nodeKey(node)}: ${raft.role} of term ${raft.term}, commit ${raft.commitIndex}, voters ${voters}, ${stored}`;
+    });
+  }
+
+  #note(text: string): void {
+    this.#onNote?.(text, this.ticksCount + this.healedTicks);
   }
 
   #join(node: RaftNode, disk: RaftDisk): void {
@@ -73,9 +122,13 @@ export class RaftWorld {
       appliedIndex: 0,
       lastCommit: 0,
       lastLeaderLog: undefined,
+      ticksUnheard: undefined,
+      unheardWhenAsked: new Map(),
     };
     this.members.set(nodeKey(node), member);
     this.#start(member);
+    const contacts = [...this.members.values()].map((other) => other.node);
+    for (const { raft } of this.#running()) raft?.setContacts(contacts);
   }
 
   #start(member: Member): void {
@@ -83,8 +136,8 @@ export class RaftWorld {
     member.raft = new Raft(
       {
         self: member.node,
-        electionTicks: 10,
-        heartbeatTicks: 2,
+        electionTicks: ELECTION_TICKS,
+        heartbeatTicks: HEARTBEAT_TICKS,
         random: (bound) => this.#prng.below(bound),
         limits: {
           raftAppendBytes: 100,
@@ -100,7 +153,9 @@ export class RaftWorld {
     member.state = disk.snapshot === undefined ? [] : loadState(disk.snapshot.bytes);
     member.appliedIndex = disk.snapshot?.head.index ?? 0;
     member.lastCommit = 0;
+    member.ticksUnheard = undefined;
     member.raft.setContacts([...this.members.values()].map((other) => other.node));
+    this.#note(`${nodeKey(member.node)} starts in term ${member.raft.term}`);
   }
 
   #running(): Member[] {
@@ -114,11 +169,11 @@ export class RaftWorld {
     const dice = prng.below(1_000);
     if (running.length === 0) this.#restartOne();
     else if (dice < 600) this.#deliver();
-    else if (dice < 660) for (const member of running) this.#tickMost(member);
-    else if (dice < 900) this.#finishWrite(prng.pick(running));
-    else if (dice < 980) this.#propose(prng.pick(running));
-    else if (dice < 990) this.#snapshot(prng.pick(running));
-    else this.#fault(running);
+    else if (dice < 660) this.#tickAll(running);
+    else if (dice < 900) this.#writeOn(prng.pick(running));
+    else if (dice >= 1_000 - this.#faults.permille) this.#fault(running);
+    else if (dice < 950) this.#propose(prng.pick(running));
+    else this.#snapshot(prng.pick(running));
   }
 
   #fault(running: readonly Member[]): void {
@@ -128,16 +183,55 @@ export class RaftWorld {
       // The write under way is on disk or not; both happen.
       if (member.write !== undefined && prng.chance(1, 2)) member.disk.apply(member.write);
       member.raft = undefined;
+      this.faultsCount++;
+      this.#note(`${nodeKey(member.node)} crashes`);
       this.#dropMessagesOf(member.node);
     }
     this.#restartOne();
     if (prng.below(100) < this.#faults.replacePercent) this.#replaceOne();
-    const dice = prng.below(8);
-    if (dice === 0) this.#cut = new Set([nodeKey(prng.pick(running).node)]);
-    else if (dice < 5) this.#cut = new Set();
-    else if (dice === 5) prng.pick(running).raft?.transferLeadership();
-    else if (dice === 6) prng.pick(running).raft?.leaderUnreachable();
-    else prng.pick(running).raft?.campaign();
+    if (prng.below(100) < this.#faults.voterChangePercent) this.#changeVoters();
+    if (prng.below(100) < this.#faults.slowDiskPercent) {
+      this.#slow = prng.chance(1, 2) ? prng.pick(running) : undefined;
+      if (this.#slow !== undefined) this.#note(`${nodeKey(this.#slow.node)} has a slow disk`);
+    }
+    const dice = prng.below(9);
+    const chosen = prng.pick(running);
+    if (dice < 5) this.#cutOff(dice === 0 ? chosen : undefined);
+    else if (dice === 5) chosen.raft?.transferLeadership();
+    else if (dice === 6) this.#loseConnection(chosen);
+    else if (dice === 7) this.#stall(chosen);
+    else chosen.raft?.campaign();
+  }
+
+  #loseConnection(member: Member): void {
+    member.raft?.leaderUnreachable();
+    member.ticksUnheard = undefined;
+  }
+
+  /** Nothing reaches it nor leaves it, until nobody or another is cut off. */
+  #cutOff(member: Member | undefined): void {
+    this.#cut = new Set(member === undefined ? [] : [nodeKey(member.node)]);
+    this.#cutTicks = 0;
+    if (member === undefined) return;
+    this.faultsCount++;
+    this.#note(`${nodeKey(member.node)} is cut off`);
+  }
+  /** Of the node that is cut off, its own, since then. */
+  #cutTicks = 0;
+
+  /** The process stood still, for less or more than an election takes. */
+  #stall(member: Member): void {
+    const { raft } = member;
+    if (raft === undefined) return;
+    const ticks = this.#prng.between(1, 2 * ELECTION_TICKS);
+    const wasLeader = raft.role === "leader";
+    raft.stalled(ticks);
+    this.faultsCount++;
+    this.#note(`${nodeKey(member.node)} stood still for ${ticks} ticks`);
+    if (ticks < ELECTION_TICKS) {
+      assert(!wasLeader || raft.role === "leader", "a short stall deposes nobody");
+    } else assert(raft.role !== "leader", "a leader that stood still for long has resigned");
+    this.#settle(member);
   }
 
   /** A disk is lost: its broker comes back as another node, if the quorum can bear that. */
@@ -152,13 +246,44 @@ export class RaftWorld {
     const victim = this.#prng.pick(voters.filter((voter) => !sameNode(voter, leader.node)));
     const member = this.members.get(nodeKey(victim)) as Member;
     member.raft = undefined;
+    this.faultsCount++;
+    this.#note(`${nodeKey(victim)} loses its disk`);
     this.#wiped.add(nodeKey(victim));
     this.#join({ id: victim.id, directoryId: `${victim.directoryId}x` }, new RaftDisk());
-    for (const other of this.#running()) {
-      other.raft?.setContacts([...this.members.values()].map(({ node }) => node));
-    }
   }
   readonly #wiped = new Set<string>();
+
+  #slow: Member | undefined;
+
+  #changeVoters(): void {
+    const prng = this.#prng;
+    const leaders = this.#running().filter(({ raft }) => raft?.role === "leader");
+    if (leaders.length === 0) return;
+    const member = prng.pick(leaders);
+    const { voters } = member.raft as Raft;
+    const joining = [...this.members.values()]
+      .filter(({ node }) => !this.#wiped.has(nodeKey(node)))
+      .map(({ node }) => node)
+      .filter((node) => !voters.some((voter) => voter.id === node.id));
+    if (joining.length > 0 && prng.chance(1, 2)) {
+      this.#proposeVoters(member, [...voters, prng.pick(joining)]);
+    } else if (voters.length > 1) {
+      const leaving = prng.pick(voters);
+      this.#proposeVoters(
+        member,
+        voters.filter((voter) => !sameNode(voter, leaving)),
+      );
+    }
+  }
+
+  #proposeVoters(member: Member, voters: readonly RaftNode[]): void {
+    const answer = member.raft?.proposeVoters(sortedNodes(voters));
+    if (answer !== undefined && "index" in answer) {
+      this.faultsCount++;
+      this.#note(`${nodeKey(member.node)} proposes voters ${voters.map(nodeKey).join(" ")}`);
+    }
+    this.#settle(member);
+  }
 
   #restartOne(): void {
     const down = [...this.members.values()].filter(
@@ -182,25 +307,62 @@ export class RaftWorld {
     if (!again) this.#flying.splice(at, 1);
     if (this.#cut.has(nodeKey(message.from)) || this.#cut.has(nodeKey(message.to))) return;
     if (prng.below(100) < this.#faults.lossPercent) return;
+    this.#receive(message);
+  }
+
+  #receive(message: RaftMessage): void {
     const member = this.members.get(nodeKey(message.to));
-    if (member?.raft === undefined) return;
-    const durableBefore = JSON.stringify([member.raft.term, member.raft.votedFor]);
-    member.raft.step(message);
-    if (message.type === "vote-request" && message.preVote) {
-      // R16: a pre-vote changes nothing durable.
-      assert(
-        JSON.stringify([member.raft.term, member.raft.votedFor]) === durableBefore,
-        "R16 pre-vote harmless",
-      );
+    const { raft } = member ?? {};
+    if (member === undefined || raft === undefined) return;
+    const { term, votedFor } = raft;
+    const asks = message.type === "vote-request" && message.preVote;
+    if (asks) {
+      const key = `${nodeKey(message.from)}@${term}`;
+      const unheard = (raft.leader && member.ticksUnheard) ?? Number.POSITIVE_INFINITY;
+      const before = member.unheardWhenAsked.get(key) ?? 0;
+      member.unheardWhenAsked.set(key, Math.max(before, unheard));
+    }
+    this.#noteMessage(message);
+    raft.step(message);
+    assert(!asks || (raft.term === term && raft.votedFor === votedFor), "R16 pre-vote harmless");
+    if (raft.leader === undefined || raft.term !== term) member.ticksUnheard = undefined;
+    if (
+      message.type === "append-request" &&
+      raft.leader !== undefined &&
+      sameNode(raft.leader, message.from)
+    ) {
+      member.ticksUnheard = 0;
     }
     this.#settle(member);
   }
 
-  #tickMost(member: Member): void {
-    if (this.#prng.chance(9, 10)) this.#tick(member);
+  #noteMessage({ type, from, to, term, ...more }: RaftMessage): void {
+    if (this.#onNote === undefined) return;
+    const fields = Object.entries(more)
+      .filter(([, value]) => typeof value !== "object")
+      .map(([name, value]) => `${name} ${String(value)}`);
+    const words = [`${type} of term ${term}`, ...fields].join(", ");
+    this.#note(`${nodeKey(from)} to ${nodeKey(to)}: ${words}`);
+  }
+
+  #tickAll(running: readonly Member[]): void {
+    this.ticksCount++;
+    for (const member of running) {
+      if (this.#prng.chance(1, 10)) continue;
+      this.#tick(member);
+      if (member.raft !== undefined) this.#checkVoters(member.raft);
+      if (!this.#cut.has(nodeKey(member.node))) continue;
+      const isAlone = member.raft?.voters.length === 1;
+      this.#cutTicks = isAlone ? 0 : this.#cutTicks + 1;
+      assert(
+        this.#cutTicks <= 2 * ELECTION_TICKS || member.raft?.role !== "leader",
+        "R15 a leader without a majority resigns",
+      );
+    }
   }
 
   #tick(member: Member): void {
+    if (member.ticksUnheard !== undefined) member.ticksUnheard++;
     member.raft?.tick();
     const { raft } = member;
     if (raft?.role === "leader") {
@@ -209,6 +371,22 @@ export class RaftWorld {
       if (next !== undefined) raft.proposeVoters(sortedNodes(next));
     }
     this.#settle(member);
+  }
+
+  /** The newest voter set in the log, committed or not, is in force (thesis 4.1). */
+  #checkVoters(raft: Raft): void {
+    for (let index = raft.lastIndex; index > raft.baseIndex; index--) {
+      const entry = raft.entryAt(index);
+      if (entry?.kind !== "config") continue;
+      const { voters } = raft;
+      const inLog = decodeVoters(entry.payload);
+      assert(
+        voters.length === inLog.length &&
+          voters.every((one, at) => sameNode(one, inLog[at] as RaftNode)),
+        "R13 the voter set in force is the newest in the log",
+      );
+      return;
+    }
   }
 
   #propose(member: Member): void {
@@ -229,6 +407,10 @@ export class RaftWorld {
     disk.compact({ head, bytes }, upTo);
     raft.compact(head, upTo);
     this.#settle(member);
+  }
+
+  #writeOn(member: Member): void {
+    if (member !== this.#slow) this.#finishWrite(member);
   }
 
   #finishWrite(member: Member): void {
@@ -292,6 +474,13 @@ export class RaftWorld {
     if (message.type === "vote-request" && !message.preVote) {
       this.#vote(member, message.term, member.node);
     }
+    if (message.type === "vote-response" && message.granted && message.preVote) {
+      const unheard = member.unheardWhenAsked.get(`${nodeKey(message.to)}@${message.term}`);
+      assert(
+        unheard !== undefined && unheard >= LEASE_TICKS,
+        "R16 who hears a leader helps nobody to replace it",
+      );
+    }
     if (message.type === "append-response" && message.success) {
       assert(disk.lastIndex >= message.matchIndex, "R4 ack durability");
     }
@@ -321,6 +510,12 @@ export class RaftWorld {
         assert(first.term === value.term && first.text === value.text, "R7 state-machine safety");
       }
     }
+    if (raft.role === "leader" && member.lastLeaderLog?.term === raft.term) {
+      assert(
+        raft.commitIndex === member.lastCommit || raft.termAt(raft.commitIndex) === raft.term,
+        "R10 a leader commits by counting only what is of its own term",
+      );
+    }
     member.lastCommit = raft.commitIndex;
     if (raft.role !== "leader") {
       member.lastLeaderLog = undefined;
@@ -329,6 +524,7 @@ export class RaftWorld {
     const known = this.#leaders.get(raft.term);
     assert(known === undefined || known === nodeKey(member.node), "R1 election safety");
     this.#leaders.set(raft.term, nodeKey(member.node));
+    if (known === undefined) this.#note(`${nodeKey(member.node)} leads term ${raft.term}`);
     if (member.lastLeaderLog?.term === raft.term) {
       assert(raft.lastIndex >= member.lastLeaderLog.lastIndex, "R9 leader append-only");
     } else {
@@ -358,24 +554,29 @@ export class RaftWorld {
     );
   }
 
+  /** How many rounds the last `heal` took. */
+  healedTicks = 0;
+
   /** No more faults: everybody runs, all messages arrive. Returns whether one leader serves all. */
   heal(rounds: number): boolean {
     this.#cut = new Set();
+    this.#slow = undefined;
     for (const member of this.members.values()) {
       if (member.raft === undefined && !this.#wiped.has(nodeKey(member.node))) this.#start(member);
     }
     for (let round = 0; round < rounds; round++) {
+      this.healedTicks = round + 1;
       for (const member of this.#running()) {
         this.#tick(member);
         this.#finishWrite(member);
       }
       for (let count = this.#flying.length; count > 0; count--) {
-        const message = this.#flying.shift() as RaftMessage;
+        const message = this.#flying.shift();
+        // A burst pushes out the oldest.
+        if (message === undefined) break;
+        this.#receive(message);
         const member = this.members.get(nodeKey(message.to));
-        if (member?.raft === undefined) continue;
-        member.raft.step(message);
-        this.#settle(member);
-        this.#finishWrite(member);
+        if (member !== undefined) this.#finishWrite(member);
       }
       if (round % 20 === 19 && this.#isConverged()) return true;
     }

@@ -10,5 +10,5 @@ export interface Mutant {
   /** Of `scenarios/all.ts`: it must fail with this mutant, and does not without. */
   readonly scenario: string;
   /** The simulation whose random seeds look for it. */
-  readonly seeds: "cluster" | "quorum" | "log";
+  readonly seeds: "cluster" | "quorum" | "raft" | "log";
 }

@@ -27,6 +27,8 @@ async function runSeed(seed: number): Promise<SimulationResult> {
   switch (kind) {
     case "quorum":
       return (await import("../quorum-simulation.ts")).runQuorumSimulation({ seed });
+    case "raft":
+      return (await import("../raft-simulation.ts")).runRaftSimulation({ seed });
     case "log":
       return (await import("../log-simulation.ts")).runLogSimulation({ seed });
     default: {

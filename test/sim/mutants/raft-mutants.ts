@@ -8,7 +8,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "this.votedFor = hardState.votedFor;",
     replace: "this.votedFor = undefined;",
     scenario: "vote-survives",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "two-votes-a-term",
@@ -16,7 +16,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: ": sameNode(state.votedFor, message.from);",
     replace: ": true;",
     scenario: "vote-survives",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "vote-without-fsync",
@@ -32,7 +32,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "    if (message.term > this.durableTerm) return true;\n",
     replace: "",
     scenario: "vote-once",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "append-answered-before-durable",
@@ -40,7 +40,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "return message.success && message.matchIndex > this.durableIndex;",
     replace: "return false;",
     scenario: "durable-before-answered",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "own-log-counts-before-durable",
@@ -48,7 +48,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "? state.durableIndex",
     replace: "? state.log.lastIndex",
     scenario: "durable-before-answered",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "late-completion-vouches",
@@ -56,7 +56,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "this.inFlight.stableTo = Math.min(this.inFlight.stableTo, first.index - 1);",
     replace: "",
     scenario: "late-completion",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "old-term-committed",
@@ -64,7 +64,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "if (index <= state.commitIndex || state.log.termAt(index) !== state.term) return;",
     replace: "if (index <= state.commitIndex) return;",
     scenario: "commit-of-own-term",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "conflict-hint-off-by-one",
@@ -80,7 +80,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "state.commitUpTo(Math.min(message.commitIndex, matchIndex));",
     replace: "state.commitUpTo(Math.min(message.commitIndex, state.log.lastIndex));",
     scenario: "stale-leader",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "pre-vote-despite-leader",
@@ -88,7 +88,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "    !hearsLeader(state) &&\n",
     replace: "",
     scenario: "pre-vote",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "pre-vote-raises-terms",
@@ -96,7 +96,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "beginCampaign(state, { preVote: true, transfer: false });",
     replace: "beginCampaign(state, { preVote: false, transfer: false });",
     scenario: "one-way-voter",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "no-check-quorum",
@@ -104,7 +104,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "    checkQuorum(state);\n",
     replace: "",
     scenario: "partial-partition",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "silent-followers-count",
@@ -112,7 +112,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "return state.tickCount - progress.lastContactTick <= state.electionTicks;",
     replace: "return state.tickCount - progress.lastContactTick <= 100 * state.electionTicks;",
     scenario: "check-quorum",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "short-log-wins",
@@ -120,7 +120,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "id.index >= last.index",
     replace: "id.index >= 0",
     scenario: "vote-once",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "half-is-a-majority",
@@ -128,7 +128,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "return Math.floor(votersCount / 2) + 1;",
     replace: "return Math.max(1, Math.floor(votersCount / 2));",
     scenario: "unopened-term",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "active-before-own-entry",
@@ -144,7 +144,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "if (!termIsOpen || state.voters.currentIndex > state.commitIndex) return",
     replace: "if (state.voters.currentIndex > state.commitIndex) return",
     scenario: "voter-set-before-own-entry",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "two-voter-sets-under-way",
@@ -152,7 +152,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "if (!termIsOpen || state.voters.currentIndex > state.commitIndex) return",
     replace: "if (!termIsOpen) return",
     scenario: "voter-set-before-own-entry",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "voter-set-outlives-its-entry",
@@ -160,7 +160,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "      this.voters.truncateFrom(first.index);\n",
     replace: "",
     scenario: "voter-set-forgotten",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "added-voter-not-followed",
@@ -168,7 +168,15 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "if (this.voters.append([entry])) this.syncProgress();",
     replace: "this.voters.append([entry]);",
     scenario: "voter-set-falls-back",
-    seeds: "quorum",
+    seeds: "raft",
+  },
+  {
+    name: "left-out-too-early",
+    file: "src/raft/state.ts",
+    find: "return this.isVoter || includesNode(this.voters.at(this.commitIndex), this.self);",
+    replace: "return this.isVoter;",
+    scenario: "leader-removed-uncommitted",
+    seeds: "raft",
   },
   {
     name: "voter-swapped-in-one-step",
@@ -176,7 +184,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "if (!oldIsActive) return voters.filter((other) => !sameNode(other, old));",
     replace: "if (!oldIsActive) return [...voters.filter((other) => !sameNode(other, old)), node];",
     scenario: "voter-replacement",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "snapshot-pieces-mixed",
@@ -184,7 +192,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "return this.#key === SnapshotAssembly.keyOf(message);",
     replace: "return this.#head.sizeBytes >= message.offset;",
     scenario: "newer-snapshot",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "lost-piece-not-sent-again",
@@ -192,7 +200,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "    if (lost) progress.chunkSentTick = -1;\n",
     replace: "",
     scenario: "lost-snapshot-piece",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "part-of-a-snapshot-installed",
@@ -200,7 +208,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "return this.#receivedBytes === this.#head.sizeBytes;",
     replace: "return this.#receivedBytes > 0;",
     scenario: "mixed-snapshots",
-    seeds: "quorum",
+    seeds: "raft",
   },
   {
     name: "snapshot-not-checked",
@@ -248,6 +256,6 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     find: "      if (ticks >= state.electionTicks) becomeFollower(state, state.term, undefined);\n      return;",
     replace: "      if (ticks >= 0) becomeFollower(state, state.term, undefined);\n      return;",
     scenario: "stalls",
-    seeds: "quorum",
+    seeds: "raft",
   },
 ];

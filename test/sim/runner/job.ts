@@ -2,12 +2,13 @@
 import type { FaultPlan } from "../faults/plan.ts";
 import { runLogSimulation } from "../log-simulation.ts";
 import { runQuorumSimulation } from "../quorum-simulation.ts";
+import { runRaftSimulation } from "../raft-simulation.ts";
 import type { SimulationResult } from "../run-world.ts";
 import { SCENARIOS } from "../scenarios/all.ts";
 import { runSimulation } from "../simulation.ts";
 import type { TimelineLine } from "../world/world.ts";
 
-export const KINDS = ["cluster", "quorum", "log"] as const;
+export const KINDS = ["cluster", "quorum", "raft", "log"] as const;
 export type Kind = (typeof KINDS)[number];
 
 export interface SeedJob {
@@ -49,6 +50,13 @@ export async function playJob(job: Job, options: PlayOptions): Promise<Simulatio
     ...(onNote === undefined ? {} : { onNote }),
   };
   if (kind === "quorum") return runQuorumSimulation(common);
+  if (kind === "raft") {
+    return runRaftSimulation({
+      seed,
+      faultsMs: durationMs,
+      ...(onNote === undefined ? {} : { onNote }),
+    });
+  }
   if (kind === "log") {
     return runLogSimulation({ seed, ...(onNote === undefined ? {} : { onNote }) });
   }

@@ -35,6 +35,8 @@ test.each([
   [["--minutes", "0"], "above 0"],
   [["--seed", "1", "--seeds", "2"], "cannot be used with"],
   [["--quorum", "--log"], "cannot be used with"],
+  [["--raft", "--quorum"], "cannot be used with"],
+  [["--raft", "--faults", "disk"], "cannot be used with"],
   [["--log", "--faults", "disk"], "cannot be used with"],
   [["--scenario", "all", "--faults", "disk"], "cannot be used with"],
   [["--faults", "crash,earthquake"], 'fault "earthquake" is neither a class (process'],

@@ -5,7 +5,7 @@ import { faultsNamed } from "../faults/catalogue.ts";
 import { SCENARIOS } from "../scenarios/all.ts";
 import { playAll, shrinkFailure, TRACES_DIFFER } from "./campaign.ts";
 import { currentCommit } from "./commit.ts";
-import { type Job, KINDS, type Kind } from "./job.ts";
+import type { Job, Kind } from "./job.ts";
 import { addToLedger } from "./ledger.ts";
 import { readPlanFile } from "./plan-file.ts";
 import { type Played, Pool } from "./pool.ts";
@@ -40,6 +40,7 @@ interface Options {
   readonly scenario?: string;
   readonly plan?: string;
   readonly quorum?: boolean;
+  readonly raft?: boolean;
   readonly log?: boolean;
   readonly durationMs?: number;
   readonly workers: number;
@@ -95,12 +96,12 @@ function makeProgram(): Command {
         new Option("--scenario <name>", "a fixed story by its name, or all").argParser(
           scenarioName,
         ),
-      ).conflicts(["from", "faults", "durationMs", "quorum", "log"]),
+      ).conflicts(["from", "faults", "durationMs", "quorum", "raft", "log"]),
     )
     .addOption(
       way(
         new Option("--plan <file>", "the faults, seed and kind of run that a file holds"),
-      ).conflicts(["from", "faults", "durationMs", "quorum", "log"]),
+      ).conflicts(["from", "faults", "durationMs", "quorum", "raft", "log"]),
     )
     .addOption(
       new Option("--from <seed>", "the first seed; default 1, and with --minutes by the clock")
@@ -119,7 +120,10 @@ function makeProgram(): Command {
         `of the faulty phase, virtual; default ${DURATION_MS}`,
       ).argParser(integer(0, 24 * 3_600_000)),
     )
-    .addOption(new Option("--quorum", "the metadata quorum alone").conflicts("log"))
+    .addOption(new Option("--quorum", "the metadata quorum alone").conflicts(["raft", "log"]))
+    .addOption(
+      new Option("--raft", "Raft alone, without disk and network").conflicts(["log", "faults"]),
+    )
     .addOption(new Option("--log", "one partition's log alone").conflicts(["faults", "durationMs"]))
     .option("--workers <n>", "child processes at a time", integer(1, 64), 1)
     .option("--verbose", "print what happens as it happens, messages too", false)
@@ -199,7 +203,7 @@ function jobsOf(options: Options): Jobs {
     return listed([job], job.kind, job.durationMs);
   }
   const kind: Kind =
-    options.quorum === true ? KINDS[1] : options.log === true ? KINDS[2] : KINDS[0];
+    (["quorum", "raft", "log"] as const).find((part) => options[part] === true) ?? "cluster";
   const durationMs = options.durationMs ?? DURATION_MS;
   const { faults } = options;
   const jobOf = (seed: number): Job => ({

@@ -112,6 +112,11 @@ export const GOLDEN: readonly Scenario[] = [
     "logs that have parted find their last common entry, a term at a time",
     "conflict",
   ),
+  golden(
+    "leader-removed-uncommitted",
+    "thesis 4.2.2: who is left out by an entry that is not committed may be needed to commit it",
+    "leader-removed-uncommitted",
+  ),
   golden("pre-vote", "thesis 9.6: who hears from a live leader refuses pre-votes", "pre-vote"),
   golden(
     "check-quorum",

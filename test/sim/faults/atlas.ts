@@ -6,9 +6,16 @@
  * The promise: one machine's disk may be lost at a time, once every replica is in sync again and
  * nobody is fenced after the last loss. And with `min.insync.replicas=1` none may be: what was
  * acknowledged may have lain on that disk only.
+ *
+ * A replica that leaves the ISR by itself, because its storage failed or takes nothing more, is
+ * nobody to count on from then on, as it is once the controller has heard of it: two disks have
+ * trouble at once. It is whole, perhaps, and what it holds is not lost; but nobody knows, and
+ * nobody makes it lead.
  */
+import { type PartitionIndex, partitionKey } from "../../../src/model/ids.ts";
 import type { Cluster, SimBroker } from "../cluster/cluster.ts";
-import { partitionsOf } from "../cluster/run-context.ts";
+import { partitionByKey, partitionsOf } from "../cluster/run-context.ts";
+import type { LogLine } from "../world/sim-node.ts";
 
 export interface AtlasOptions {
   readonly cluster: Cluster;
@@ -16,6 +23,14 @@ export interface AtlasOptions {
   readonly minIsr: number;
   /** Every replica in sync, every voter counted again, nobody fenced. */
   readonly whole: () => boolean;
+}
+
+const LEAVES = /^a storage error took a replica offline$|^a replica leaves the ISR/;
+
+interface Leaving {
+  readonly broker: SimBroker;
+  readonly life: number;
+  readonly key: string;
 }
 
 export class Atlas {
@@ -28,6 +43,8 @@ export class Atlas {
   readonly #lost = new Map<SimBroker, number>();
   /** Machines on whose disks damage may lie unseen for the rest of the run. */
   readonly #damaged = new Set<SimBroker>();
+  /** Replicas that leave the ISR, as far as the newest metadata does not show it yet. */
+  #leaving: Leaving[] = [];
   #beyond = false;
 
   constructor({ cluster, minIsr, whole }: AtlasOptions) {
@@ -38,9 +55,18 @@ export class Atlas {
       {
         onImage: () => {
           if (this.#lost.size > 0 && this.#allRegisteredAnew() && whole()) this.#lost.clear();
+          this.#leaving = this.#leaving.filter((one) => this.#stillLeaves(one));
         },
       },
     ]);
+    for (const broker of cluster.brokers) {
+      const { node } = broker;
+      const { onLog } = node;
+      node.onLog = (line) => {
+        if (LEAVES.test(line.message)) this.#leaves(broker, line);
+        onLog(line);
+      };
+    }
   }
 
   /** More was taken than is promised to survive. */
@@ -86,14 +112,31 @@ export class Atlas {
     return [...this.#lost].every(([broker, epoch]) => this.#epochOf(broker) > epoch);
   }
 
+  #leaves(broker: SimBroker, { fields }: LogLine): void {
+    const { topic, partition } = fields as { topic: string; partition: PartitionIndex };
+    const topicId = this.#cluster.newestImage().topicIds.get(topic);
+    const life = broker.node.incarnation?.life;
+    if (topicId === undefined || life === undefined) return;
+    this.#leaving.push({ broker, life, key: partitionKey(topicId, partition) });
+  }
+
+  /** A life that ended before it was heard will be judged by its successor's registration. */
+  #stillLeaves({ broker, life, key }: Leaving): boolean {
+    const partition = partitionByKey(this.#cluster.newestImage(), key);
+    if (partition === undefined || broker.node.incarnation?.life !== life) return false;
+    return [...partition.isr, ...partition.elr].includes(broker.id);
+  }
+
   #epochOf({ id }: SimBroker): number {
     return this.#cluster.newestImage().brokers.get(id)?.epoch ?? -1;
   }
 
   /** Every partition has somebody else who holds all that was committed. */
   #heldWithout(broker: SimBroker): boolean {
-    for (const [, { isr, elr }] of partitionsOf(this.#cluster.newestImage())) {
-      if (![...isr, ...elr].some((id) => id !== broker.id)) return false;
+    for (const [key, { isr, elr }] of partitionsOf(this.#cluster.newestImage())) {
+      const leaving = this.#leaving.filter((one) => one.key === key).map((one) => one.broker.id);
+      const left = [...isr, ...elr].filter((id) => id !== broker.id && !leaving.includes(id));
+      if (left.length === 0) return false;
     }
     return true;
   }

@@ -251,6 +251,12 @@ test("opening fails or is slow as asked, and damage stays until the store is rem
   const store = await open(memory);
   expect(world.nowMs - before).toBeGreaterThan(30_000);
   await world.settle(store.close());
+  disk.arm("slow-open", { delayMs: 30_000 });
+  const opening = open(memory);
+  disk.disarm();
+  const healedMs = world.nowMs;
+  await world.settle((await opening).close());
+  expect(world.nowMs - healedMs).toBeLessThan(1_000);
   expect(disk.damageStore(PATH)).toEqual({ path: PATH });
   for (let times = 0; times < 2; times++) {
     await expect(open(memory)).rejects.toMatchObject({ code: "DIRECTORY_DAMAGED" });

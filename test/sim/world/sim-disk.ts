@@ -83,6 +83,8 @@ export class SimDisk {
   readonly #armed = new ArmedFaults();
   readonly #hang: DiskGate;
   readonly #storesStall: DiskGate;
+  /** Ends the wait of a slow operation. */
+  readonly #slow = new Set<() => void>();
   /** Of what a fault hits, and which bits. */
   readonly prng: Prng;
   latency: DiskLatency = QUIET_LATENCY;
@@ -123,9 +125,10 @@ export class SimDisk {
     return this.#armed.add(fault, how);
   }
 
-  /** Nothing is armed, nothing hangs, syncs are true; what was damaged stays so. */
+  /** Nothing is armed, nothing hangs or is slow, syncs are true; what was damaged stays so. */
   disarm(): void {
     this.#armed.clear();
+    for (const hasten of [...this.#slow]) hasten();
     this.#hang.open();
     this.#storesStall.open();
     this.powerLossShape = undefined;
@@ -220,9 +223,21 @@ export class SimDisk {
         if (point !== undefined) node.reach(point, "completed", path);
         if (incarnation.alive) resolve(value);
       };
-      incarnation.later(this.delayMs(latency) + (slowMs ?? 0), "disk", label, () =>
-        this.complete(incarnation, false, run),
-      );
+      const delayMs = this.delayMs(latency);
+      const end = (): void => this.complete(incarnation, false, run);
+      if (slowMs === undefined) incarnation.later(delayMs, "disk", label, end);
+      else {
+        const waiting = incarnation.later(delayMs + slowMs, "disk", label, () => {
+          this.#slow.delete(hasten);
+          end();
+        });
+        const hasten = (): void => {
+          waiting.cancel();
+          this.#slow.delete(hasten);
+          incarnation.later(delayMs, "disk", label, end);
+        };
+        this.#slow.add(hasten);
+      }
     });
   }
 
@@ -242,6 +257,7 @@ export class SimDisk {
     this.#armed.clear();
     this.#hang.clear();
     this.#storesStall.clear();
+    this.#slow.clear();
     if (powerLost) this.#tree.losePower(this.#powerLosses);
     const powerLoss = powerLost
       ? { prng: this.#powerLosses, shape: this.powerLossShape }

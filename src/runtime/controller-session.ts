@@ -232,7 +232,9 @@ export class ControllerSession {
     if (active === undefined) return;
     this.#wakeWaiters();
     if (active !== link || active.status === undefined) return;
-    if (!active.status.registered) {
+    // Only its answer tells the epoch, and that may have come too late, or from a controller that
+    // fell and said no while its successor committed the registration: then it is asked for again.
+    if (!active.status.registered || this.#brokerEpoch === NONE) {
       if (!this.#registering) this.#register().catch((error: unknown) => this.#fatal(error));
       return;
     }
@@ -243,7 +245,7 @@ export class ControllerSession {
     for (const wake of [...this.#activeWaiters]) wake();
   }
 
-  /** One attempt; the next status that still says "not registered" makes another. */
+  /** One attempt; without an epoch, or registered no more, the next status makes another. */
   async #register(): Promise<void> {
     this.#registering = true;
     try {

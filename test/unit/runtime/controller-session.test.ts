@@ -161,6 +161,20 @@ describe("heartbeats and registration", () => {
     expect(broker.fatals).toEqual([]);
   });
 
+  test("a registration whose answer never came is asked for again", async () => {
+    voter(1).answer = () => undefined;
+    voter(1).active = true;
+    session.start();
+    await until(() => voter(1).heard.some(({ type }) => type === "request"));
+    // It was committed all the same, and the successor knows the broker.
+    voter(1).active = false;
+    voter(2).active = true;
+    voter(2).term = 2;
+    voter(2).registered = true;
+    await until(() => session.brokerEpoch === 7, 20_000);
+    expect(registeredAt).toEqual([7, 5]);
+  });
+
   test("after a quick restart it waits until the session of the life before has run out", async () => {
     let refusals = 0;
     voter(1).answer = () =>

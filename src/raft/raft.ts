@@ -33,6 +33,7 @@ import {
   type SnapshotRequest,
   sameNode,
 } from "./messages.ts";
+import { nodeKey } from "./node.ts";
 import type { ProgressState } from "./progress.ts";
 import {
   dropSilentObservers,
@@ -238,11 +239,18 @@ export class Raft {
     return true;
   }
 
-  /** A higher term in an answer deposes; only a voter's, for others must not disturb (thesis 4.2.3). */
+  /**
+   * A higher term in an answer deposes; of those that are not followed, only a voter's: others must
+   * not disturb (thesis 4.2.3). An observer that is followed and went ahead alone, when it was still a
+   * voter, could otherwise never take an entry again. It costs one election, for an observer raises
+   * no term.
+   */
   #deposedBy(message: RaftMessage): boolean {
     const state = this.#state;
     if (message.term <= state.term) return false;
-    if (includesNode(state.voters.current, message.from)) {
+    const isFollowed =
+      state.role.name === "leader" && state.role.progress.has(nodeKey(message.from));
+    if (isFollowed || includesNode(state.voters.current, message.from)) {
       becomeFollower(state, message.term, undefined);
     }
     return true;

@@ -171,6 +171,14 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     seeds: "raft",
   },
   {
+    name: "observers-do-not-depose",
+    file: "src/raft/raft.ts",
+    find: "if (isFollowed || includesNode(",
+    replace: "if (includesNode(",
+    scenario: "observer-ahead",
+    seeds: "raft",
+  },
+  {
     name: "left-out-too-early",
     file: "src/raft/state.ts",
     find: "return this.isVoter || includesNode(this.voters.at(this.commitIndex), this.self);",

@@ -113,6 +113,11 @@ export const GOLDEN: readonly Scenario[] = [
     "conflict",
   ),
   golden(
+    "observer-ahead",
+    "an observer that went ahead of the leader's term as a voter brings the cluster there, and follows",
+    "observer-ahead",
+  ),
+  golden(
     "leader-removed-uncommitted",
     "thesis 4.2.2: who is left out by an entry that is not committed may be needed to commit it",
     "leader-removed-uncommitted",

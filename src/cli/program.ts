@@ -6,6 +6,7 @@ import { registerCompletion } from "./completion.ts";
 import { registerConsume } from "./consume.ts";
 import { registerDev } from "./dev.ts";
 import { EXIT } from "./exit-codes.ts";
+import { registerGroup } from "./group.ts";
 import { registerLog } from "./log.ts";
 import { formatError, note } from "./output.ts";
 import { registerPartition } from "./partition.ts";
@@ -36,6 +37,7 @@ Exit codes: 0 done, 2 wrong usage, 3 refused, 4 cluster unreachable, 5 some reco
   registerPartition(program);
   registerProduce(program);
   registerConsume(program);
+  registerGroup(program);
   registerCluster(program);
   registerLog(program);
   registerCompletion(program);

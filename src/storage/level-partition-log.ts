@@ -665,11 +665,12 @@ export class LevelPartitionLog implements PartitionLog {
   }
 
   async #raiseLogStart(offset: Offset): Promise<void> {
-    this.#head = { ...this.#head, logStartOffset: offset };
-    const dropped = await this.#layout.dropBelow(offset, {
-      type: "head",
-      replica: this.#context.key,
-      head: this.#head,
+    const head: ReplicaHead = { ...this.#head, logStartOffset: offset };
+    const change: StateChange = { type: "head", replica: this.#context.key, head };
+    // Nobody hears of the new start before it is on disk: a deletion is acknowledged once all
+    // replicas tell it, and must not be undone by a crash.
+    const dropped = await this.#layout.dropBelow(offset, change, () => {
+      this.#head = head;
     });
     raiseEpochStart(this.epochs, offset, this.#logEndOffset);
     for (const { path } of dropped) this.#inBackground(removeDirectory(this.#context, path));

@@ -62,9 +62,13 @@ export class SegmentLayout {
 
   /**
    * Takes the sealed segments below `offset` out of the log, in one commit with `change`; returns
-   * them: their directories are to be removed.
+   * them: their directories are to be removed. `onCommitted` runs before they leave.
    */
-  dropBelow(offset: Offset, change: StateChange): Promise<readonly Segment[]> {
+  dropBelow(
+    offset: Offset,
+    change: StateChange,
+    onCommitted: () => void,
+  ): Promise<readonly Segment[]> {
     return this.#serial.run(async () => {
       const { directory, key: replica } = this.#context;
       const count = this.#segments.findIndex(
@@ -75,6 +79,7 @@ export class SegmentLayout {
         ({ baseOffset }) => ({ type: "drop-segment", replica, baseOffset }) as const,
       );
       await directory.states.commit([change, ...drops]);
+      onCommitted();
       this.#segments = this.#segments.slice(count);
       this.#sizeBytes -= sizeOf(dropped);
       for (const segment of dropped) segment.dropped = true;

@@ -1,6 +1,7 @@
 /**
  * P6: of each replica, log start <= high watermark <= log end, on its disk and in what leaders
- * tell; S6 with it: what is remembered beside a log is never ahead of it; P19: a log start is
+ * tell, and a log start that is told is on the disk already, or a crash would undo a deletion that
+ * was acknowledged; S6 with it: what is remembered beside a log is never ahead of it; P19: a log start is
  * raised only over what lies on the disks of `min.insync.replicas` replicas, so that neither
  * retention nor deletion removes what is not committed. Sources: KIP-101, KIP-107, KIP-405.
  */
@@ -29,6 +30,15 @@ export function offsetsInOrder(context: RunContext): Invariant {
     const wanted = minIsrOf(image, topic, partition.replicas.length);
     const holders = partition.replicas.filter((id) => endOf(context.nodeOf(id), key) >= offset);
     return holders.length >= wanted - (context.anyWiped ? 1 : 0);
+  }
+
+  function checkStart(node: string, key: string, told: Offset): void {
+    const start = context.states.head(node, key)?.logStartOffset ?? 0;
+    if (told <= start) return;
+    context.fail(
+      "P6 a log start is durable before it is told",
+      `${node} tells log start ${told} of ${key}, on its disk is ${start}`,
+    );
   }
 
   return {
@@ -67,6 +77,7 @@ export function offsetsInOrder(context: RunContext): Invariant {
       }
     },
     onFrame({ from, fetching, fetched }) {
+      checkStart(from.node, fetching.key, fetched.logStartOffset);
       if (fetched.logStartOffset <= fetched.highWatermark) return;
       context.fail(
         "P6 offsets are in order",
@@ -75,6 +86,7 @@ export function offsetsInOrder(context: RunContext): Invariant {
     },
     onFetched({ where, key }, { error, logStartOffset, lastStableOffset, highWatermark }) {
       if (error !== undefined) return;
+      if (key !== undefined) checkStart(where.node, key, logStartOffset);
       if (logStartOffset <= lastStableOffset && lastStableOffset <= highWatermark) return;
       context.fail(
         "P6 offsets are in order",

@@ -253,12 +253,16 @@ test("P6, S6: a high watermark beyond the log, a start beyond the high watermark
   };
   expect(await play(offsetsInOrder, saves(2))).toMatch(/^S6/);
   expect(await play(offsetsInOrder, saves(1))).toBeUndefined();
-  const sends = (logStartOffset: number) => async (stage: Stage) => {
+  const sends = (logStartOffset: number, onDisk: number) => async (stage: Stage) => {
+    await stage.cluster3();
+    for (const id of [1, 2]) await stage.batch(id, { ...batch(0), count: 4 });
+    await stage.head(1, { logStartOffset: onDisk });
     const one = { handle: 1, highWatermark: 3, logStartOffset, batches: new Uint8Array(0) };
     await stage.tell(1, "onFrame", { from: where(1), fetching: fetching(2), fetched: one });
   };
-  expect(await play(offsetsInOrder, sends(4))).toMatch(/^P6/);
-  expect(await play(offsetsInOrder, sends(3))).toBeUndefined();
+  expect(await play(offsetsInOrder, sends(4, 4))).toMatch(/^P6 offsets/);
+  expect(await play(offsetsInOrder, sends(3, 3))).toBeUndefined();
+  expect(await play(offsetsInOrder, sends(3, 2))).toMatch(/^P6 a log start is durable/);
 });
 
 test("P19: a log start above what enough replicas hold", async () => {

@@ -296,6 +296,20 @@ describe("log start and retention", () => {
     expect(logs.lostReplicas).toEqual([]);
   });
 
+  test("a start that is being raised is told once it is on disk", async () => {
+    const { log } = await openLog({ segmentBytes: 900 });
+    appendRecords(log, 60);
+    await log.flush();
+    memory.node.disk.hang(1_000);
+    const raised = log.raiseLogStart(35);
+    await memory.ports.timers.sleep(500);
+    expect(log.logStartOffset).toBe(0);
+    expect(baseOffsets(await log.read(59, END))).toEqual([59]);
+    await raised;
+    expect(log.logStartOffset).toBe(35);
+    expect((await readAll(log)).length).toBe(25);
+  });
+
   test("by size, only below the high watermark", async () => {
     const { log } = await openLog({ segmentBytes: 900, retentionBytes: 2_000 });
     appendRecords(log, 100);

@@ -9,6 +9,7 @@
 import { assert } from "../base/assert.ts";
 import { EMPTY_BYTES } from "../base/bytes.ts";
 import { LIMITS } from "../model/limits.ts";
+import { compareText } from "./assignors/assignor.ts";
 import {
   type GroupCall,
   type GroupError,
@@ -23,6 +24,7 @@ import {
   type SyncGroup,
   type Token,
 } from "./calls.ts";
+import { CONSUMER_PROTOCOL_TYPE, subscribedTopics } from "./consumer-protocol.ts";
 import { type Group, Member, type Session } from "./group.ts";
 
 export interface MembershipConfig {
@@ -296,11 +298,17 @@ export class Membership {
     this.#fence(group, old);
     const member = group.replace(old, id);
     this.#effects.setDeadline(old, NEVER);
+    const topicsBefore = topicsOf(group, member);
     group.update(member, request);
     switch (group.state) {
       case "Stable":
         this.#touch(member, now);
-        if (group.selectProtocol() === group.protocolName) {
+        // Kafka lets a member that comes back with other topics wait for the next rebalance, which
+        // may never come: what it consumes now would be nobody's.
+        if (
+          group.selectProtocol() === group.protocolName &&
+          topicsOf(group, member) === topicsBefore
+        ) {
           this.#answerStaticInPlace(group, member, token, request);
         } else {
           group.setJoinToken(member, token);
@@ -631,6 +639,13 @@ export class Membership {
   #startStep(group: Group, now: Now): void {
     this.#effects.setDeadline(group, now.monotonicMs + group.rebalanceTimeoutMs);
   }
+}
+
+/** What a member of a group of consumers subscribes to, comparable. */
+function topicsOf(group: Group, member: Member): string {
+  if (group.protocolType !== CONSUMER_PROTOCOL_TYPE) return "";
+  const topics = subscribedTopics(member.metadata(group.protocolName)) ?? [];
+  return [...topics].sort(compareText).join();
 }
 
 function members(group: Group): JoinGroupResult["members"] {

@@ -61,7 +61,7 @@ class GroupStream {
   readonly #broker: DoorApi;
   readonly #ports: Ports;
   readonly #stream: BidiStream<Calls>;
-  /** Groups in which somebody has joined by this stream, with what ends the watch. */
+  /** Groups of which a member has joined or beaten by this stream, with what ends the watch. */
   readonly #watched = new Map<string, () => void>();
   /** Encoded answers that ride in the next message: those of one turn share it. */
   #outgoing: Uint8Array[] = [];
@@ -133,7 +133,11 @@ class GroupStream {
       const call = heartbeatFrom(heartbeat);
       const beating = this.#broker
         .heartbeat(call)
-        .then(({ error }) => ({ error, answer: { heartbeat: {} } }));
+        .then(({ error }) => {
+          // Of a member that has joined under the coordinator before this one.
+          if (error === undefined) this.#watch(call.groupId);
+          return { error, answer: { heartbeat: {} } };
+        });
       return { name: "Heartbeat", groupId: call.groupId, answer: beating };
     }
     if (leave) {
@@ -175,7 +179,7 @@ class GroupStream {
     } else this.#write(error.code === "MEMBER_ID_REQUIRED" ? { ...refused, ...message } : refused);
   }
 
-  /** The group may rebalance from now on; who has joined by this stream is told. */
+  /** The group may rebalance from now on; its members behind this stream are told. */
   #watch(groupId: string): void {
     if (this.#ended || this.#watched.has(groupId)) return;
     if (this.#watched.size >= LIMITS.groupCallsPerStreamCount) return;

@@ -89,6 +89,9 @@ export class GroupCore {
 
   onLinkLost(brokerId: BrokerId, error: OttlaError, nowMs: number): void {
     this.#calls.onLinkLost(brokerId, error, nowMs);
+    // Who has a stream to the next coordinator is told of rebalances by it, and does not hear of one
+    // with its next heartbeat only.
+    this.member.onRebalancing(nowMs);
   }
 
   onAnswers(brokerId: BrokerId, answers: readonly GroupAnswer[], nowMs: number): void {

@@ -12,6 +12,7 @@
 import type { Assignor, AssignorMember, PartitionCounts } from "../../group/assignors/assignor.ts";
 import {
   CONSUMER_PROTOCOL_TYPE,
+  type ConsumerAssignment,
   type ConsumerSubscription,
   decodeAssignment,
   decodeSubscription,
@@ -21,6 +22,7 @@ import {
 import { type ErrorCode, OttlaError, toOttlaError } from "../../model/errors.ts";
 import { NONE, type PartitionIndex } from "../../model/ids.ts";
 import type { JoinGroupResponse } from "../group-messages.ts";
+import { decodeNotes, encodeNotes } from "./leader-notes.ts";
 import {
   contains,
   NO_PARTITIONS,
@@ -118,6 +120,8 @@ export class GroupMember {
   #watched: readonly string[] = [];
   #divided: ReadonlyMap<string, number> | undefined;
   #joined: JoinGroupResponse | undefined;
+  /** It came without a member id, and has had no assignment since. */
+  #isNew = true;
   #topicsRequest = 0;
 
   constructor(options: GroupMemberOptions, calls: SessionCalls) {
@@ -150,6 +154,10 @@ export class GroupMember {
 
   get isSubscribed(): boolean {
     return this.#topics !== undefined;
+  }
+
+  get subscribedTopics(): readonly string[] {
+    return this.#topics ?? [];
   }
 
   /** Topics of which this member must know how many partitions they have. */
@@ -463,11 +471,16 @@ export class GroupMember {
         subscription: subscriptionOf(metadata),
       }),
     );
-    const assignments = [...assignor.assign(counts, list)].map(([memberId, partitions]) => ({
-      memberId,
-      assignment: encodeAssignment({ partitions, userData: null }),
-    }));
-    this.#sync(assignments);
+    const divided = [...assignor.assign(counts, list)];
+    const partial = sizeOf(divided.flatMap(([, each]) => each)) < sum(this.#divided.values());
+    const ownNotes = { partial, counts: this.#divided };
+    const notes = partial ? encodeNotes({ partial, counts: new Map() }) : null;
+    this.#sync(
+      divided.map(([memberId, partitions]) => {
+        const userData = memberId === this.#memberId ? encodeNotes(ownNotes) : notes;
+        return { memberId, assignment: encodeAssignment({ partitions, userData }) };
+      }),
+    );
   }
 
   #sync(
@@ -495,13 +508,21 @@ export class GroupMember {
   }
 
   #onAssigned(bytes: Uint8Array, nowMs: number): void {
-    let target: PartitionLists;
+    let assignment: ConsumerAssignment;
     try {
-      target = decodeAssignment(bytes).partitions;
+      assignment = decodeAssignment(bytes);
     } catch (thrown) {
       this.#fail(toOttlaError(thrown), nowMs);
       return;
     }
+    const target = assignment.partitions;
+    if (this.#isNew && this.#options.groupInstanceId !== null) {
+      const { counts, partial } = decodeNotes(assignment.userData);
+      // The one before it died before it said that it gave up what others wait for.
+      if (partial) this.#rejoin = true;
+      if (this.#joined?.skipAssignment === true && counts.size > 0) this.#divided = counts;
+    }
+    this.#isNew = false;
     this.#joined = undefined;
     this.#last = { generationId: this.#generationId, partitions: target };
     this.#heartbeatAtMs = nowMs + this.#options.heartbeatIntervalMs;
@@ -558,29 +579,34 @@ export class GroupMember {
   ): void {
     // About who this member was, not about who it is.
     if (sent.memberId !== this.#memberId || sent.generationId !== this.#generationId) return;
-    if (error.code === "UNKNOWN_MEMBER_ID") this.#memberId = "";
+    if (error.code === "UNKNOWN_MEMBER_ID") this.#forgetId();
     const leaves = this.#phase === "giving-up" && this.#after === "leave";
     this.#giveUp("lost", leaves ? "leave" : "join", nowMs);
   }
 
   #fail(error: OttlaError, nowMs: number): void {
     this.#failure = error;
-    this.#memberId = "";
+    this.#forgetId();
     this.#giveUp("lost", "out", nowMs);
   }
 
   /** The program has not asked for messages for too long. It joins again when it does. */
   #expire(nowMs: number): void {
     this.#sendLeaveCall(() => undefined);
-    this.#memberId = "";
+    this.#forgetId();
     this.#giveUp("lost", "out", nowMs);
+  }
+
+  #forgetId(): void {
+    this.#memberId = "";
+    this.#isNew = true;
   }
 
   #sendLeave(): void {
     this.#phase = "leaving";
     const done = () => {
       this.#phase = "out";
-      this.#memberId = "";
+      this.#forgetId();
       this.#generationId = NONE;
     };
     if (!this.#sendLeaveCall(done)) done();
@@ -600,6 +626,16 @@ const NOTHING = { generationId: NONE, partitions: NO_PARTITIONS };
 
 function countsOf(topics: readonly string[], counts: PartitionCounts): ReadonlyMap<string, number> {
   return new Map(topics.map((topic) => [topic, counts.get(topic) ?? 0]));
+}
+
+function sizeOf(lists: PartitionLists): number {
+  return sum(lists.map(({ partitions }) => partitions.length));
+}
+
+function sum(numbers: Iterable<number>): number {
+  let total = 0;
+  for (const each of numbers) total += each;
+  return total;
 }
 
 /** A member whose bytes are something else gets nothing, and the others their part. */

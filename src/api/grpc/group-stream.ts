@@ -131,13 +131,11 @@ class GroupStream {
     }
     if (heartbeat) {
       const call = heartbeatFrom(heartbeat);
-      const beating = this.#broker
-        .heartbeat(call)
-        .then(({ error }) => {
-          // Of a member that has joined under the coordinator before this one.
-          if (error === undefined) this.#watch(call.groupId);
-          return { error, answer: { heartbeat: {} } };
-        });
+      const beating = this.#broker.heartbeat(call).then(({ error }) => {
+        // Of a member that has joined under the coordinator before this one.
+        if (error === undefined) this.#watch(call.groupId);
+        return { error, answer: { heartbeat: {} } };
+      });
       return { name: "Heartbeat", groupId: call.groupId, answer: beating };
     }
     if (leave) {

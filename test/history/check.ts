@@ -14,8 +14,9 @@ import { checkMetadata } from "./anomalies/metadata.ts";
 import { checkPolls } from "./anomalies/polls.ts";
 import { checkSends } from "./anomalies/sends.ts";
 import { checkValues } from "./anomalies/values.ts";
+import { ALL_STAYS, compactedAway } from "./compaction.ts";
 import { type Anomaly, type AnomalyName, Findings } from "./findings.ts";
-import type { HistoryLine, JsonValue, OperationName } from "./format.ts";
+import type { HistoryLine, JsonObject, JsonValue, OperationName } from "./format.ts";
 import { isCommitted, KeyOrder } from "./key-order.ts";
 import { type RemovalRules, Removals } from "./removals.ts";
 import { FAIL, type FinalRead, HistoryTables, OK, type OutcomeCounts } from "./tables.ts";
@@ -76,6 +77,7 @@ export function checkHistory(lines: Iterable<HistoryLine>, options: CheckOptions
   const final = tables.finals.at(-1);
   for (const key of tables.keys.values()) {
     const order = new KeyOrder(key);
+    const isCompacted = rules.compacted.has(key.topic);
     const check: KeyCheck = {
       key,
       order,
@@ -85,6 +87,8 @@ export function checkHistory(lines: Iterable<HistoryLine>, options: CheckOptions
       processNames: tables.processNames,
       allowed,
       staleLeaders: options.staleLeaders === true,
+      mayBeGone: isCompacted ? compactedAway(key, order) : ALL_STAYS,
+      isCompacted,
       passed: new Uint8Array(order.count),
     };
     checkValues(check);
@@ -175,14 +179,17 @@ function finalDoubts(
 function removalRules({ admin }: HistoryTables, { mayLose }: CheckOptions): RemovalRules {
   const retained = new Set<string>();
   const deleted = new Set<string>();
+  const compacted = new Set<string>();
   for (const { call, args, outcome } of admin) {
     const { topic } = args;
     if (outcome === FAIL || typeof topic !== "string") continue;
     if (call === "deleteTopic") deleted.add(topic);
-    if (call === "createTopic" && setsRetention(args["configs"])) retained.add(topic);
-    if (call === "alterConfig" && setsRetention(args["set"])) retained.add(topic);
+    const set = call === "createTopic" ? args["configs"] : args["set"];
+    if (call !== "createTopic" && call !== "alterConfig") continue;
+    if (setsRetention(set)) retained.add(topic);
+    if (setsCompaction(set)) compacted.add(topic);
   }
-  return { prefix: mayLose === "prefix", retained, deleted };
+  return { prefix: mayLose === "prefix", retained, deleted, compacted };
 }
 
 function setsRetention(configs: JsonValue | undefined): boolean {
@@ -193,6 +200,12 @@ function setsRetention(configs: JsonValue | undefined): boolean {
       value !== null &&
       String(value) !== "-1",
   );
+}
+
+function setsCompaction(configs: JsonValue | undefined): boolean {
+  if (typeof configs !== "object" || configs === null) return false;
+  const policy = (configs as JsonObject)["cleanup.policy"];
+  return typeof policy === "string" && policy.includes("compact");
 }
 
 function sum(numbers: readonly number[]): number {

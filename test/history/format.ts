@@ -22,7 +22,8 @@
  *     f              invoke                            ok
  *     assign         keys, seek                        -
  *     poll           ahead?                            recs, resets?
- *     send           key, value, acks, idempotent      offset?, leaderEpoch?
+ *     send           key, value, acks, idempotent,     offset?, leaderEpoch?
+ *                    recordKey?, tombstone?
  *     listOffsets    key, which                        offset
  *     deleteRecords  key, before                       lowWatermark
  *     admin          call, args                        result?
@@ -68,6 +69,10 @@
  *   -1 may lose the beginning of their logs, keys with `deleteRecords` what is below its offset,
  *   keys of a topic with `deleteTopic` everything. All else must be kept.
  *
+ * - Topics whose `createTopic` or `alterConfig` sets `cleanup.policy` to something with `compact` may
+ *   lack a record whose `recordKey` is written again behind it, and a `tombstone` (a record without
+ *   value; its name in the history travels in a header). The last value of each record key stays.
+ *
  * Lines that are empty or begin with `#` are for people.
  */
 
@@ -103,7 +108,15 @@ interface Operations {
     };
   };
   send: {
-    invoke: { key: string; value: string; acks: Acks; idempotent: boolean };
+    invoke: {
+      key: string;
+      value: string;
+      acks: Acks;
+      idempotent: boolean;
+      /** Key of the record itself, where that matters. */
+      recordKey?: string;
+      tombstone?: boolean;
+    };
     /** Without an offset when the client was not told one: acks=0, or known to be a duplicate. */
     ok: { offset?: number; leaderEpoch?: number };
   };

@@ -126,7 +126,14 @@ const OPERATIONS: Readonly<Record<string, readonly [invoke: object, ok: object]>
     },
   ],
   send: [
-    { key, value, acks: oneOf(0, 1, "all"), idempotent: flag },
+    {
+      key,
+      value,
+      acks: oneOf(0, 1, "all"),
+      idempotent: flag,
+      recordKey: optional(value),
+      tombstone: optional(flag),
+    },
     {
       offset: optional(index),
       leaderEpoch: optional(field("an integer", (each) => Number.isSafeInteger(each))),

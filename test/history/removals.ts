@@ -12,6 +12,8 @@ export interface RemovalRules {
   readonly retained: ReadonlySet<string>;
   /** Topics that were deleted, or may have been. */
   readonly deleted: ReadonlySet<string>;
+  /** Topics that are compacted, or may be. */
+  readonly compacted: ReadonlySet<string>;
 }
 
 export class Removals {

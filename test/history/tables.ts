@@ -47,6 +47,9 @@ export class SentValues {
   readonly acks: number[] = [];
   readonly idempotent: boolean[] = [];
   readonly process: number[] = [];
+  /** Key of the record itself; undefined where the history does not say it. */
+  readonly recordKey: (string | undefined)[] = [];
+  readonly tombstone: boolean[] = [];
   /** The largest offset that anyone knew to be committed as the send was invoked; -1 for none. */
   readonly knownBefore: number[] = [];
   readonly knownBeforeAt: number[] = [];
@@ -68,6 +71,8 @@ export class SentValues {
       this.acks.push(0);
       this.idempotent.push(false);
       this.process.push(-1);
+      this.recordKey.push(undefined);
+      this.tombstone.push(false);
       this.knownBefore.push(-1);
       this.knownBeforeAt.push(-1);
     }
@@ -335,6 +340,8 @@ export class HistoryTables {
     sent.acks[id] = line.acks === "all" ? ACKS_ALL : line.acks;
     sent.idempotent[id] = line.idempotent;
     sent.process[id] = processId;
+    sent.recordKey[id] = line.recordKey;
+    sent.tombstone[id] = line.tombstone === true;
     sent.knownBefore[id] = key.known;
     sent.knownBeforeAt[id] = key.knownAt;
   }

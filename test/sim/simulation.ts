@@ -68,7 +68,7 @@ function draw(prng: Prng): Drawn {
     shape: {
       brokersCount,
       votersCount: 3,
-      properties: new Map(),
+      properties: new Map(Object.entries(workload.properties)),
       ...(extreme.chance(1, 3) ? { propertiesOf: drawnOf(brokersCount, extreme) } : {}),
       snapshotBytes: prng.pick([600, 3_000, 20 * 1024 * 1024]),
       ...(workload.admin?.deletes === true ? { retentionCheckMs: 1_000 } : {}),

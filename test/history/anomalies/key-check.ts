@@ -1,4 +1,5 @@
 /** What the checks of one key share. */
+import type { MayBeGone } from "../compaction.ts";
 import type { Findings } from "../findings.ts";
 import type { KeyOrder } from "../key-order.ts";
 import type { Removals } from "../removals.ts";
@@ -15,7 +16,11 @@ export interface KeyCheck {
   readonly allowed: AllowedCounts;
   /** A reader may have asked a leader that was cut off. */
   readonly staleLeaders: boolean;
-  /** By position: some reader passed over it. Written by the check of polls. */
+  /** By compaction. */
+  readonly mayBeGone: MayBeGone;
+  /** The log may end behind its last record. */
+  readonly isCompacted: boolean;
+  /** By position: some reader passed over it, though it cannot be gone. Written by the check of polls. */
   readonly passed: Uint8Array;
 }
 

@@ -6,7 +6,7 @@
  * - unseen: the same at the tail: nothing behind it was read either, after a complete final read.
  * - vanished: a value that was read before is missing in a complete final read.
  *
- * Not judged is what may have been removed. Retention removes when it likes, but only a beginning:
+ * Not judged is what may have been removed, or compacted away. Retention removes when it likes, but only a beginning:
  * of such keys everything is judged from where the final read found the log's start, provided that
  * it came to the end.
  */
@@ -37,13 +37,14 @@ export function checkLosses(check: KeyCheck): string | undefined {
     const offset = order.offsets[position] as number;
     const first = order.firstRead[position] as number;
     if (offset < removed || first === -1 || seen[position] === 1) continue;
+    if (check.mayBeGone(order.values[position] as number, offset)) continue;
     // At the log's end a record may be appended while the final read goes on.
     const at = order.lineOfRead(first);
     if (offset < end || at < final.invokedAt) vanished(check, position, { at, final });
   }
   const last = seen.lastIndexOf(1);
   const reached = last === -1 ? removed : (order.offsets[last] as number) + 1;
-  if (reached >= end || removed >= end) return undefined;
+  if (reached >= end || removed >= end || check.isCompacted) return undefined;
   return `the final read of ${key.name} stopped at offset ${reached}, before its end ${end}`;
 }
 
@@ -66,6 +67,7 @@ function checkAcknowledged(check: KeyCheck, { final, removed, read, lastRead }: 
     const completedAt = sent.completedAt[value] as number;
     const offset = sent.offset[value] as number;
     const early = completedAt < final.invokedAt;
+    if (check.mayBeGone(value, offset)) continue;
     if (sent.acks[value] !== ACKS_ALL) {
       if (early && removed === 0) allowed.lostWithWeakAcks++;
     } else if (offset >= 0) {

@@ -58,20 +58,27 @@ function wentBack(check: KeyCheck, step: Step): void {
 }
 
 function passedOver(check: KeyCheck, step: Step & { readonly from: number }): void {
-  const { order, removals, passed, key } = check;
+  const { mayBeGone, order, removals, passed, key } = check;
   const { next, offset, from, delivery, within } = step;
   const completedAt = key.deliveries.completedAt[delivery] as number;
   const low = from === FROM_START ? removals.reachAt(completedAt) : next;
   const first = order.lowerBound(Math.max(next, low));
   const last = order.lowerBound(offset) - 1;
-  if (first > last) return;
-  passed.fill(1, first, last + 1);
-  const missed = `${nameOf(check, order.values[first] as number)} at offset ${order.offsets[first]}`;
-  const more = last > first ? ` and ${last - first} more` : "";
-  const text = `got offset ${offset} where ${next} was next, and missed ${missed}${more}`;
-  const lines = [lineOfPosition(check, first)];
-  report(check, step, within ? "int-poll-skip" : "poll-skip", text, lines);
+  const missing: number[] = [];
   for (let position = first; position <= last; position++) {
+    const value = order.values[position] as number;
+    if (mayBeGone(value, order.offsets[position] as number)) continue;
+    passed[position] = 1;
+    missing.push(position);
+  }
+  const [one] = missing;
+  if (one === undefined) return;
+  const missed = `${nameOf(check, order.values[one] as number)} at offset ${order.offsets[one]}`;
+  const more = missing.length > 1 ? ` and ${missing.length - 1} more` : "";
+  const text = `got offset ${offset} where ${next} was next, and missed ${missed}${more}`;
+  const lines = [lineOfPosition(check, one)];
+  report(check, step, within ? "int-poll-skip" : "poll-skip", text, lines);
+  for (const position of missing) {
     const read = order.firstRead[position] as number;
     if (read === -1) continue;
     const chain = `got offset ${offset} where ${next} was next, and another reader got ${order.offsets[position]}`;

@@ -7,6 +7,8 @@ import type { Cluster } from "../cluster/cluster.ts";
 export interface LastingTopic {
   readonly name: string;
   partitionsCount: number;
+  /** Of a compacted topic: its records have one of so many keys, again and again. */
+  readonly keysCount: number | undefined;
 }
 
 export interface ClientShared {
@@ -31,6 +33,9 @@ export interface UnsettledSend {
   readonly key: string;
   readonly dueMs: number;
 }
+
+/** What a record without value is called in the history. */
+export const NAME_HEADER = "name";
 
 export function historyKey(topic: string, partition: number): string {
   return `${topic}-${partition}`;

@@ -34,7 +34,9 @@ export async function readAll(shared: ClientShared, life: ClientLife): Promise<b
     const missing = (): boolean =>
       partitions.some(
         (each) =>
-          (reader.position(each) ?? 0) < (ends[historyKey(each.topic, each.partition)] ?? 0),
+          // A compacted log may end behind its last record: only the consumer knows.
+          Math.max(reader.position(each) ?? 0, reader.consumer.position(each) ?? 0) <
+          (ends[historyKey(each.topic, each.partition)] ?? 0),
       );
     if (!(await reader.assign(partitions, "beginning"))) return false;
     let polled = shared.counts.polled;

@@ -6,7 +6,7 @@ import { text } from "../../../src/base/bytes.ts";
 import { Consumer, type StartOffset, type TopicPartition } from "../../../src/client/index.ts";
 import type { PolledRecord, Seek } from "../../history/format.ts";
 import type { ClientLife } from "./client-process.ts";
-import { type ClientShared, errorCode, historyKey } from "./client-shared.ts";
+import { type ClientShared, errorCode, historyKey, NAME_HEADER } from "./client-shared.ts";
 
 export interface HistoryReaderOptions {
   readonly prefetchBytes: number;
@@ -83,8 +83,9 @@ export class HistoryReader {
         const key = historyKey(batch.topic, batch.partition);
         const records = recs[key] ?? [];
         recs[key] = records;
-        for (const { offset, value } of batch.messages) {
-          records.push([offset, text(value ?? new Uint8Array(0)).trimEnd()]);
+        for (const { offset, value, headers } of batch.messages) {
+          const named = value ?? headers.find((header) => header.key === NAME_HEADER)?.value;
+          records.push([offset, text(named ?? new Uint8Array(0)).trimEnd()]);
           this.#positions.set(key, offset + 1);
         }
         counts.polled += batch.messages.length;

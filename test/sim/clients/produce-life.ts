@@ -2,7 +2,7 @@
 import type { Prng } from "../../../src/base/prng.ts";
 import { Producer } from "../../../src/client/index.ts";
 import type { ClientLife } from "./client-process.ts";
-import { type ClientShared, errorCode, historyKey } from "./client-shared.ts";
+import { type ClientShared, errorCode, historyKey, NAME_HEADER } from "./client-shared.ts";
 import type { ProducerPlan } from "./workload-plan.ts";
 
 /**
@@ -16,6 +16,16 @@ const OPEN_SENDS = 200;
 const MAX_BLOCK_MS = 2_000;
 /** L4: how much later than promised an outcome may come. */
 const GRACE_MS = 1_000;
+
+interface DrawnKey {
+  readonly recordKey: string;
+  readonly tombstone: boolean;
+}
+
+function drawKey(prng: Prng, keysCount: number | undefined): DrawnKey | undefined {
+  if (keysCount === undefined) return undefined;
+  return { recordKey: `key-${prng.below(keysCount)}`, tombstone: prng.chance(1, 6) };
+}
 
 export async function produce(
   shared: ClientShared,
@@ -65,10 +75,12 @@ class Sender {
     const topic = prng.pick(this.#shared.topics);
     const partition = prng.below(topic.partitionsCount);
     const count = prng.between(1, this.#plan.burstCount);
-    for (let index = 0; index < count; index++) this.#send(topic.name, partition);
+    for (let index = 0; index < count; index++) {
+      this.#send(topic.name, partition, drawKey(prng, topic.keysCount));
+    }
   }
 
-  #send(topic: string, partition: number): void {
+  #send(topic: string, partition: number, keyed: DrawnKey | undefined): void {
     const { cluster, counts, history } = this.#shared;
     const { acks, deliveryTimeoutMs, idempotent, valueBytes } = this.#plan;
     const { world } = cluster;
@@ -76,7 +88,7 @@ class Sender {
     const key = historyKey(topic, partition);
     const value = `${process}/${this.#made++}`;
     const invoke = { p: process, type: "invoke", f: "send", key, value, acks, idempotent } as const;
-    const of = history.write(invoke);
+    const of = history.write({ ...invoke, ...keyed });
     const dueMs = world.nowMs + MAX_BLOCK_MS + deliveryTimeoutMs + GRACE_MS;
     const sending = {};
     counts.unsettled.set(sending, { process, key, value, dueMs });
@@ -88,8 +100,12 @@ class Sender {
       if (world.nowMs <= dueMs) return;
       cluster.fail("L4 a send has its outcome in time", `${value} to ${key} had none until now`);
     };
-    const record = { topic, partition, key: process, value: value.padEnd(valueBytes, " ") };
-    this.#producer.send(record).then(
+    const record = { topic, partition, key: keyed?.recordKey ?? process };
+    const content =
+      keyed?.tombstone === true
+        ? { value: null, headers: { [NAME_HEADER]: value } }
+        : { value: value.padEnd(valueBytes, " ") };
+    this.#producer.send({ ...record, ...content }).then(
       ({ offset }) => {
         settle();
         counts.acknowledged++;

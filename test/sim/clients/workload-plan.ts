@@ -46,10 +46,14 @@ export interface WorkloadPlan {
     readonly name: string;
     readonly partitionsCount: number;
     readonly configs: Readonly<Record<string, string>>;
+    /** As `LastingTopic.keysCount`. */
+    readonly keysCount: number | undefined;
   }[];
   readonly producers: readonly ProducerPlan[];
   readonly consumers: readonly ConsumerPlan[];
   readonly admin: AdminPlan | undefined;
+  /** What brokers are configured with because of the workload. */
+  readonly properties: Readonly<Record<string, string>>;
   /** Mean time between two crashes of a client process; 0: none crashes. */
   readonly crashMs: number;
   /** Mean time between two breaks of a client's connections to one broker; 0: none. */
@@ -62,14 +66,25 @@ const RECORDS_PER_SECOND = [15, 60, 150] as const;
 export function drawWorkload(prng: Prng, minIsr: number): WorkloadPlan {
   const topicsCount = prng.chance(1, 4) ? 2 : 1;
   const admin = prng.chance(1, 2) ? drawAdmin(prng.fork("admin")) : undefined;
-  const topics = ["orders", "payments"].slice(0, topicsCount).map((name) => ({
-    name,
-    partitionsCount: prng.between(1, 4),
-    configs: {
+  const compaction = prng.fork("compaction");
+  const isCompacted = compaction.chance(1, 3);
+  const topics = ["orders", "payments"].slice(0, topicsCount).map((name) => {
+    const partitionsCount = prng.between(1, 4);
+    const configs = {
       "min.insync.replicas": String(minIsr),
       ...(prng.chance(1, 3) ? { "segment.bytes": String(1024 * 1024) } : {}),
-    },
-  }));
+    };
+    if (!isCompacted || compaction.chance(1, 4)) {
+      return { name, partitionsCount, configs, keysCount: undefined };
+    }
+    const keysCount = compaction.pick([1, 4, 20]);
+    return {
+      name,
+      partitionsCount,
+      configs: { ...configs, ...drawCompaction(compaction) },
+      keysCount,
+    };
+  });
   const producersCount = prng.between(1, 4);
   const perSecond = prng.pick(RECORDS_PER_SECOND);
   return {
@@ -85,6 +100,7 @@ export function drawWorkload(prng: Prng, minIsr: number): WorkloadPlan {
       autoOffsetReset: admin?.deletes === true ? "none" : prng.pick(["none", "earliest", "latest"]),
     })),
     admin,
+    properties: isCompacted ? drawCleaner(compaction) : {},
     crashMs: prng.pick([0, 0, 4_000, 15_000]),
     breakMs: prng.pick([0, 0, 800, 5_000]),
   };
@@ -105,6 +121,31 @@ function drawProducer(prng: Prng, index: number, recordsPerSecond: number): Prod
     valueBytes: prng.pick([10, 200, 2_000]),
     deliveryTimeoutMs: prng.pick([1_500, 10_000, 120_000]),
     requestTimeoutMs: prng.pick([1_000, 5_000, 30_000]),
+  };
+}
+
+/** Small segments that are closed early, and little patience with what is dirty. */
+function drawCompaction(prng: Prng): Readonly<Record<string, string>> {
+  const rollMs = prng.pick([0, 400, 2_000]);
+  const lagMs = prng.pick([0, 0, 1_000]);
+  return {
+    // Without retention of their own, logs that may also be deleted lose nothing within a run.
+    "cleanup.policy": prng.chance(1, 3) ? "compact,delete" : "compact",
+    "internal.segment.bytes": String(prng.pick([800, 3_000, 20_000])),
+    ...(rollMs === 0 ? {} : { "segment.ms": String(rollMs) }),
+    "min.cleanable.dirty.ratio": prng.pick(["0", "0.01", "0.3", "0.6"]),
+    "delete.retention.ms": String(prng.pick([0, 300, 4_000])),
+    "min.compaction.lag.ms": String(lagMs),
+    ...(prng.chance(1, 4) ? { "max.compaction.lag.ms": "1500" } : {}),
+  };
+}
+
+function drawCleaner(prng: Prng): Readonly<Record<string, string>> {
+  return {
+    "log.cleaner.backoff.ms": String(prng.pick([30, 300, 1_500])),
+    "log.cleaner.threads": String(prng.between(1, 2)),
+    // So slow that much happens while a log is cleaned.
+    ...(prng.chance(1, 3) ? { "log.cleaner.io.max.bytes.per.second": "30000" } : {}),
   };
 }
 

@@ -52,7 +52,11 @@ export class Workload {
       cluster,
       history: this.history,
       bootstrapServers: bootstrapServers(cluster.shape),
-      topics: plan.topics.map(({ name, partitionsCount }) => ({ name, partitionsCount })),
+      topics: plan.topics.map(({ name, partitionsCount, keysCount }) => ({
+        name,
+        partitionsCount,
+        keysCount,
+      })),
       counts: { sent: 0, acknowledged: 0, polled: 0, unsettled: new Map() },
     };
     const shared = this.#shared;

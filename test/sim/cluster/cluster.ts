@@ -20,7 +20,7 @@ import { observedApi } from "./observed-api.ts";
 import { ObservedLogs } from "./observed-logs.ts";
 import { ObservedQuorum } from "./observed-quorum.ts";
 import { ObservedStates } from "./observed-states.ts";
-import { type Invariant, partitionsOf, type RunContext } from "./run-context.ts";
+import { type Invariant, isCompacted, partitionsOf, type RunContext } from "./run-context.ts";
 
 export interface RunningBroker {
   readonly api: BrokerApi;
@@ -83,6 +83,7 @@ export class Cluster implements RunContext {
     this.#prng = world.prng.fork("cluster");
     this.network = new SimNetwork(world, world.prng.fork("network"));
     this.#observation = new Observation(this, (text) => world.note(text));
+    this.logs.isCompacted = (topicId) => isCompacted(this.newestImage(), topicId);
     this.brokers = Array.from({ length: shape.brokersCount }, (_, index) => this.#make(index + 1));
     world.observers.push(() => this.#observe());
     this.watch([this.#shown]);

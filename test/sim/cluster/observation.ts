@@ -81,6 +81,7 @@ export class Observation {
     logs.observers.push({
       onWritten: (...written) => told.tell("onWritten", ...written),
       onRemoved: (...removed) => told.tell("onRemoved", ...removed),
+      onCompacted: (...written) => told.tell("onCompacted", ...written),
     });
     quorum.observers.push({
       onRaftWritten: (...written) => told.tell("onRaftWritten", ...written),

@@ -1,13 +1,15 @@
 /**
  * Every replica's log as it lies on its disk, kept in step with each write, truncation and crash
  * by watching the stores themselves: what an invariant compares is what a restart would find, not
- * what a process believes.
+ * what a process believes. Of a compacted log it is what it stands for: see `observed-compaction.ts`.
  */
 import type { Offset, PartitionIndex, TopicId } from "../../../src/model/ids.ts";
 import { partitionKey } from "../../../src/model/ids.ts";
 import { lastOffset, readBatchHeader } from "../../../src/record/batch.ts";
 import { isBatchKey, keyOffset, segmentBase } from "../../../src/storage/segment-keys.ts";
+import { crc32c } from "../world/sim-codecs.ts";
 import type { SimNode } from "../world/sim-node.ts";
+import { type CompactedBatch, isSwappedOut, Originals } from "./observed-compaction.ts";
 
 export interface ObservedBatch {
   readonly baseOffset: Offset;
@@ -20,8 +22,10 @@ export interface ObservedBatch {
   readonly baseSequence: number;
   readonly recordsCount: number;
   readonly bytes: Uint8Array;
-  /** Path of the store that it lies in. */
-  readonly store: string;
+  /** Path of the store that it lies in. Only the observer changes it. */
+  store: string;
+  /** What the log cleaner has left of it there, and perhaps of its neighbours. As `store`. */
+  compacted: CompactedBatch | undefined;
 }
 
 /** By its process, entry by entry or with a whole segment's directory; or by a loss of power. */
@@ -34,6 +38,16 @@ export interface LogObserver {
    */
   onWritten?(log: ObservedLog, batch: ObservedBatch, index: number, restored: boolean): void;
   onRemoved?(log: ObservedLog, batch: ObservedBatch, how: Removal): void;
+  /** What a cleaner left reached the disk: of the replica's own, or copied from its leader. */
+  onCompacted?(log: ObservedLog, written: CompactedWrite): void;
+}
+
+export interface CompactedWrite {
+  readonly batch: CompactedBatch;
+  /** The batches that it stands for. */
+  readonly covered: readonly ObservedBatch[];
+  /** What stood for them on this disk before; empty if the replica did not have them. */
+  readonly before: ReadonlyMap<Offset, CompactedBatch | undefined>;
 }
 
 export class ObservedLog {
@@ -44,12 +58,20 @@ export class ObservedLog {
   readonly key: string;
   /** In offset order. Only the observer changes it. */
   readonly batches: ObservedBatch[] = [];
+  /** Of a topic with `cleanup.policy=compact`: what its batches were. */
+  readonly originals: Originals | undefined;
 
-  constructor(node: string, topicId: TopicId, partition: PartitionIndex) {
+  constructor(
+    node: string,
+    place: { readonly topicId: TopicId; readonly partition: PartitionIndex },
+    originals: Originals | undefined,
+  ) {
+    const { topicId, partition } = place;
     this.node = node;
     this.topicId = topicId;
     this.partition = partition;
     this.key = partitionKey(topicId, partition);
+    this.originals = originals;
   }
 
   get startOffset(): Offset {
@@ -84,21 +106,29 @@ const SEGMENT_PATH = /\/logs\/[^/]+-(\d+)\.([A-Za-z0-9_-]+)\/(\d{20})$/;
 
 export class ObservedLogs {
   readonly observers: LogObserver[] = [];
+  /** Whether a topic is compacted; asked once, as its first replica's log begins. */
+  isCompacted: (topicId: TopicId) => boolean = () => false;
   readonly #logs = new Map<string, ObservedLog>();
+  readonly #originals = new Map<string, Originals | undefined>();
 
   attach(node: SimNode): void {
-    node.disk.onStoreChange = (path, key, _before, after) => {
+    node.disk.onStoreChange = (path, key, before, after) => {
       if (!isBatchKey(key)) return;
       const log = this.#logOfPath(node.name, path);
       if (log === undefined) return;
       const alive = node.incarnation !== undefined;
-      this.#remove(log, keyOffset(key) + 1, keyOffset(key) + 1, alive ? "truncated" : "lost");
+      const end = keyOffset(key) + 1;
+      if (log.originals !== undefined && before === undefined && after !== undefined) {
+        if (this.#place(log, log.originals, { path, bytes: after, restored: !alive })) return;
+      }
+      this.#remove(log, this.#firstEnd(log, end), end, alive ? "truncated" : "lost");
       if (after !== undefined) this.#insert(log, path, after, !alive);
     };
     node.disk.onStoreGone = (path) => {
       const log = this.#logOfPath(node.name, path);
       const base = segmentBase(path.slice(path.lastIndexOf("/") + 1));
       if (log === undefined || base === undefined) return;
+      if (log.originals !== undefined && isSwappedOut(node, log.key, path, base)) return;
       const next = this.#nextSegment(node, path, base);
       this.#remove(log, base + 1, next, "directory");
     };
@@ -124,9 +154,18 @@ export class ObservedLogs {
     const id = `${node} ${partitionKey(topicId, Number(partition))}`;
     const existing = this.#logs.get(id);
     if (existing !== undefined) return existing;
-    const log = new ObservedLog(node, topicId, Number(partition));
+    const place = { topicId, partition: Number(partition) };
+    const log = new ObservedLog(node, place, this.#originalsOf(topicId, place.partition));
     this.#logs.set(id, log);
     return log;
+  }
+
+  #originalsOf(topicId: TopicId, partition: PartitionIndex): Originals | undefined {
+    const key = partitionKey(topicId, partition);
+    if (!this.#originals.has(key)) {
+      this.#originals.set(key, this.isCompacted(topicId) ? new Originals() : undefined);
+    }
+    return this.#originals.get(key);
   }
 
   #nextSegment(node: SimNode, path: string, base: Offset): Offset {
@@ -138,20 +177,58 @@ export class ObservedLogs {
     return bases.length === 0 ? Number.MAX_SAFE_INTEGER : Math.min(...bases);
   }
 
+  /** Where the first of the batches ends that lie under the key of one that ends at `end`. */
+  #firstEnd(log: ObservedLog, end: Offset): Offset {
+    const compacted = log.batches[log.indexOf(end - 1)]?.compacted;
+    if (compacted?.endOffset !== end) return end;
+    return compacted.baseOffset + 1;
+  }
+
+  /** A compacted topic's batch; false if it is none that can be told from those written before. */
+  #place(
+    log: ObservedLog,
+    originals: Originals,
+    { path, bytes, restored }: { path: string; bytes: Uint8Array; restored: boolean },
+  ): boolean {
+    const batch = observed(path, bytes);
+    const original = originals.find(batch);
+    if (original === undefined) {
+      originals.add(batch);
+      return false;
+    }
+    if (original.crc === batch.crc && original.endOffset === batch.endOffset) {
+      const present = log.at(batch.baseOffset);
+      if (present?.leaderEpoch !== batch.leaderEpoch) return false;
+      present.store = path;
+      present.compacted = undefined;
+      return true;
+    }
+    const covered = originals.coveredBy(batch);
+    if (covered === undefined || !isSound(batch)) return false;
+    const compacted = originals.remember(batch);
+    const before = new Map<Offset, CompactedBatch | undefined>();
+    for (const { baseOffset, leaderEpoch } of covered) {
+      const present = log.at(baseOffset);
+      if (present?.leaderEpoch !== leaderEpoch) continue;
+      before.set(baseOffset, present.compacted);
+      present.store = path;
+      present.compacted = compacted;
+    }
+    for (const each of covered) {
+      if (before.has(each.baseOffset)) continue;
+      this.#add(log, { ...each, store: path, compacted }, restored);
+    }
+    const written = { batch: compacted, covered, before };
+    if (restored) return true;
+    for (const observer of this.observers) observer.onCompacted?.(log, written);
+    return true;
+  }
+
   #insert(log: ObservedLog, store: string, bytes: Uint8Array, restored: boolean): void {
-    const header = readBatchHeader(bytes);
-    const batch: ObservedBatch = {
-      baseOffset: header.baseOffset,
-      endOffset: lastOffset(header) + 1,
-      leaderEpoch: header.leaderEpoch,
-      crc: header.crc,
-      producerId: header.producerId,
-      producerEpoch: header.producerEpoch,
-      baseSequence: header.baseSequence,
-      recordsCount: header.recordsCount,
-      bytes,
-      store,
-    };
+    this.#add(log, observed(store, bytes), restored);
+  }
+
+  #add(log: ObservedLog, batch: ObservedBatch, restored: boolean): void {
     const index = log.indexOf(batch.baseOffset);
     log.batches.splice(index, 0, batch);
     for (const observer of this.observers) observer.onWritten?.(log, batch, index, restored);
@@ -166,4 +243,27 @@ export class ObservedLogs {
       for (const observer of this.observers) observer.onRemoved?.(log, batch, how);
     }
   }
+}
+
+function observed(store: string, bytes: Uint8Array): ObservedBatch {
+  const header = readBatchHeader(bytes);
+  return {
+    baseOffset: header.baseOffset,
+    endOffset: lastOffset(header) + 1,
+    leaderEpoch: header.leaderEpoch,
+    crc: header.crc,
+    producerId: header.producerId,
+    producerEpoch: header.producerEpoch,
+    baseSequence: header.baseSequence,
+    recordsCount: header.recordsCount,
+    bytes,
+    store,
+    compacted: undefined,
+  };
+}
+
+const CRC_FROM = 21;
+
+function isSound({ bytes, crc }: ObservedBatch): boolean {
+  return crc32c(bytes.subarray(CRC_FROM)) >>> 0 === crc >>> 0;
 }

@@ -1,6 +1,7 @@
 /** Detects the rare paths of `probes.ts` from outside; draws nothing and changes nothing. */
 import type { Cluster } from "./cluster.ts";
 import { clientProbes } from "./probe-clients.ts";
+import { compactionProbes } from "./probe-compaction.ts";
 import { controllerProbes } from "./probe-controller.ts";
 import { partitionProbes } from "./probe-partitions.ts";
 import { quorumProbes } from "./probe-quorum.ts";
@@ -19,6 +20,7 @@ export function watchProbes(cluster: Cluster): ProbeCounts {
     partitionProbes(cluster, hit),
     replicationProbes(cluster, hit),
     clientProbes(cluster, hit),
+    compactionProbes(cluster, hit),
   ]);
   watchLines(cluster, hit);
   watchProcesses(cluster, hit);

@@ -36,6 +36,8 @@ export const LOGGED = {
   "fetched-batch-refused": "a fetched batch was refused",
   "replica-removed": "a replica that is not assigned here is removed",
   "replica-reports-delayed": "replicas could not be reported yet",
+  "log-cleaned": "log cleaned",
+  "cleaning-given-up": "a cleaning was given up",
 } as const;
 
 const SEEN_IN_QUORUM = [
@@ -109,6 +111,18 @@ const SEEN = [
   "segment-deleted",
   "storage-error-and-back-in-the-isr",
   "log-started-anew-at-the-leader's-start",
+  // Compaction.
+  "segment-cleaned",
+  "cleaned-again",
+  "batch-grown",
+  "batch-emptied",
+  "delete-horizon-set",
+  "tombstone-removed",
+  "cleaned-batch-copied",
+  "rest-of-a-grown-batch-copied",
+  "start-amid-a-cleaning",
+  "start-amid-a-swap",
+  "leader-with-a-cleaned-log",
   // Clients.
   "not-enough-replicas",
   "not-enough-replicas-after-append",

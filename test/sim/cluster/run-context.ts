@@ -261,6 +261,13 @@ export function topicOfKey(image: MetadataImage, key: string): string | undefine
   return image.topics.get(key.slice(0, key.lastIndexOf("-")))?.name;
 }
 
+/** Whether the topic has a `cleanup.policy` with `compact`. */
+export function isCompacted(image: MetadataImage, topicId: TopicId): boolean {
+  const topic = image.topics.get(topicId);
+  const configs = topic === undefined ? undefined : image.configs.get(`topic:${topic.name}`);
+  return configs?.get("cleanup.policy")?.includes("compact") === true;
+}
+
 export function* partitionsOf(
   image: MetadataImage,
 ): IterableIterator<readonly [string, PartitionImage]> {

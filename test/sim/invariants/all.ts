@@ -26,6 +26,7 @@ import { fencing } from "./p13-fencing.ts";
 import { staleLeader } from "./p14-stale-leader.ts";
 import { ackTruth } from "./p16-ack-truth.ts";
 import { refusedNotAppended } from "./p18-refused-not-appended.ts";
+import { compaction } from "./p20-compaction.ts";
 import { storedBytes } from "./p21-bytes.ts";
 import { timestamps } from "./p22-timestamps.ts";
 import { oneFetcher } from "./p23-one-fetcher.ts";
@@ -63,6 +64,7 @@ export function allInvariants(context: RunContext): readonly Invariant[] {
     staleLeader(context),
     ackTruth(context),
     refusedNotAppended(context),
+    compaction(context),
     storedBytes(context),
     timestamps(context),
     oneFetcher(context),

@@ -6,6 +6,7 @@ import { readInt64 } from "../../../src/base/bytes.ts";
 import type { Offset } from "../../../src/model/ids.ts";
 import { readBatchHeader, recordsSection } from "../../../src/record/batch.ts";
 import { decodeRecords } from "../../../src/record/records.ts";
+import type { CompactedBatch } from "../cluster/observed-compaction.ts";
 import type { ObservedLog } from "../cluster/observed-logs.ts";
 import type { Invariant, ListCall, RunContext } from "../cluster/run-context.ts";
 
@@ -13,12 +14,22 @@ const ATTRIBUTES_AT = 22;
 const CODEC = 0x07;
 const MAX_TIMESTAMP_AT = 35;
 
+/** As they lie on the disk: of a compacted log, what the cleaner has left. */
+function* storedBatches({ batches }: ObservedLog): IterableIterator<CompactedBatch> {
+  let last: CompactedBatch | undefined;
+  for (const batch of batches) {
+    const stored = batch.compacted ?? batch;
+    if (stored !== last) yield stored;
+    last = stored;
+  }
+}
+
 export function timestamps(context: RunContext): Invariant {
   /** What the leader had saved as committed when it was asked. */
   const committed = new WeakMap<ListCall, Offset>();
 
   function firstFrom(log: ObservedLog, start: Offset, timestamp: number): Offset | undefined {
-    for (const { bytes, endOffset } of log.batches) {
+    for (const { bytes, endOffset } of storedBatches(log)) {
       if (endOffset <= start || readInt64(bytes, MAX_TIMESTAMP_AT) < timestamp) continue;
       // Compressed records are not opened here; nothing is said of such a log.
       if (((bytes[ATTRIBUTES_AT] ?? 0) & CODEC) !== 0) return undefined;

@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import type { FetchedOne, ProduceResult } from "../../../src/broker/broker-api.ts";
 import { readBatchHeader } from "../../../src/record/batch.ts";
+import { DenseBatches } from "../../../src/record/dense-batches.ts";
 import type { FetchRefusal } from "../../../src/replica/messages.ts";
 import type { Fetching, ListCall, ProduceCall } from "../cluster/run-context.ts";
+import { crc32c } from "../world/sim-codecs.ts";
 import { noDuplicates } from "./i2-no-duplicates.ts";
 import { retries } from "./i3-retries.ts";
 import { producerState } from "./i5-producer-state.ts";
@@ -20,6 +22,7 @@ import { fencing } from "./p13-fencing.ts";
 import { staleLeader } from "./p14-stale-leader.ts";
 import { ackTruth } from "./p16-ack-truth.ts";
 import { refusedNotAppended } from "./p18-refused-not-appended.ts";
+import { compaction } from "./p20-compaction.ts";
 import { storedBytes } from "./p21-bytes.ts";
 import { timestamps } from "./p22-timestamps.ts";
 import { oneFetcher } from "./p23-one-fetcher.ts";
@@ -426,6 +429,40 @@ test("P21, S5: bytes that nobody sent, that differ, or that were not stored", as
   expect(await play(storedBytes, story(batch(0), other, batch(0)))).toMatch(/^P21 replicas/);
   expect(await play(storedBytes, story(batch(0), batch(0), other))).toMatch(/^S5/);
   expect(await play(storedBytes, story(batch(0), batch(0), batch(0)))).toBeUndefined();
+});
+
+test("P20: a cleaner that removes what nobody wrote again, or changes what is left", async () => {
+  const made: readonly MadeBatch[] = [
+    { base: 0, epoch: 0, key: "a" },
+    { base: 1, epoch: 0, key: "b" },
+    { base: 2, epoch: 0, key: "a" },
+  ];
+  const cleaned = (removed: readonly number[], changed: Partial<MadeBatch>): Uint8Array[] => {
+    const dense = new DenseBatches({ crc32c, isReferenced: () => false });
+    const left = made.map((each) => {
+      const bytes = bytesOf(each.base === 2 ? { ...each, ...changed } : each);
+      const header = readBatchHeader(bytes);
+      return removed.includes(each.base) ? dense.remove(header) : dense.keep({ header, bytes });
+    });
+    return [...left, dense.finish()].flatMap((batch) => (batch === undefined ? [] : [batch.bytes]));
+  };
+  const story =
+    (removed: readonly number[], changed: Partial<MadeBatch> = {}) =>
+    async (stage: Stage) => {
+      await stage.cluster3();
+      const policy = { key: "cleanup.policy", value: "compact" };
+      await stage.commit({ type: "config", resource: "topic", name: TOPIC, ...policy });
+      for (const id of [1, 3]) for (const each of made) await stage.batch(id, each);
+      for (const bytes of cleaned(removed, changed)) await stage.stored(2, bytes);
+      await stage.tell(1, "atEnd");
+    };
+  expect(await play(compaction, story([]))).toBeUndefined();
+  expect(await play(compaction, story([0]))).toBeUndefined();
+  expect(await play(compaction, story([1]))).toMatch(/^P20 .* the last of its key/);
+  expect(await play(compaction, story([2]))).toMatch(/^P20 .* the last of its key/);
+  expect(await play(compaction, story([0], { value: "x" }))).toMatch(
+    /^P20 .* not what was written/,
+  );
 });
 
 test("P22: another offset than the first of a timestamp", async () => {

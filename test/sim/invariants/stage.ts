@@ -12,7 +12,7 @@ import type { MetadataRecord, PartitionState } from "../../../src/metadata/recor
 import { encodeVoters } from "../../../src/raft/membership.ts";
 import type { RaftEntry, RaftMessage, RaftNode } from "../../../src/raft/messages.ts";
 import type { HardState } from "../../../src/raft/state.ts";
-import { placeBatch, readBatchHeader } from "../../../src/record/batch.ts";
+import { lastOffset, placeBatch, readBatchHeader } from "../../../src/record/batch.ts";
 import { BatchBuilder } from "../../../src/record/records.ts";
 import type { MetadataLogStatus } from "../../../src/runtime/metadata-log.ts";
 import { encodeChecked } from "../../../src/storage/checked-value.ts";
@@ -52,6 +52,8 @@ export interface MadeBatch {
   readonly count?: number;
   /** Sets two batches of one place apart. */
   readonly value?: string;
+  /** Of its records. Default none. */
+  readonly key?: string;
   readonly producer?: { readonly id: number; readonly epoch: number; readonly sequence: number };
   readonly timestamp?: number;
 }
@@ -77,7 +79,8 @@ export function bytesOf(made: MadeBatch): Uint8Array {
   const builder = new BatchBuilder(200);
   for (let index = 0; index < (made.count ?? 1); index++) {
     const value = utf8(made.value ?? `${made.base + index}`);
-    builder.append({ timestamp: made.timestamp ?? 1_000, key: null, value, headers: [] });
+    const key = made.key === undefined ? null : utf8(made.key);
+    builder.append({ timestamp: made.timestamp ?? 1_000, key, value, headers: [] });
   }
   const bytes = builder.seal({
     codec: "none",
@@ -318,6 +321,12 @@ export class Stage {
     await this.#write(id, segmentPath(0), [[key, bytes]], sync);
     const node = this.cluster.nodeOf(id);
     return this.cluster.logs.log(node, KEY)?.at(made.base) as ObservedBatch;
+  }
+
+  /** As it is, whatever it is. */
+  stored(id: number, bytes: Uint8Array): Promise<void> {
+    const key = batchKey(lastOffset(readBatchHeader(bytes)));
+    return this.#write(id, segmentPath(0), [[key, bytes]], true);
   }
 
   dropBatch(id: number, lastOffset: number, sync = true): Promise<void> {

@@ -99,7 +99,12 @@ function compressed(compression: Compression, bytes: Uint8Array): Uint8Array {
   return concatBytes([head, new Uint8Array(deflateRawSync(bytes))]);
 }
 
-function decompressed(compression: Compression, bytes: Uint8Array, maxBytes: number): Uint8Array {
+/** Also for those who look at stored batches from outside. */
+export function decompressed(
+  compression: Compression,
+  bytes: Uint8Array,
+  maxBytes: number,
+): Uint8Array {
   if (compression === "none") {
     checkSize(bytes.length, maxBytes);
     return bytes;

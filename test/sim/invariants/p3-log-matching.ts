@@ -22,10 +22,11 @@ export function logMatching(context: RunContext): Invariant {
   return {
     onWritten(log, batch, index, restored) {
       if (restored) return;
-      const before = log.batches[index - 1];
+      const neighbour = log.batches[index - 1];
       // Segments that are out of the log go from the disk one by one, in any order.
-      const isDeleted = (before?.endOffset ?? 0) <= logStart(context, log.node, log.key);
-      if (before !== undefined && before.endOffset !== batch.baseOffset && !isDeleted) {
+      const start = logStart(context, log.node, log.key);
+      const before = (neighbour?.endOffset ?? 0) <= start ? undefined : neighbour;
+      if (before !== undefined && before.endOffset !== batch.baseOffset) {
         context.fail(
           "P15 offsets are contiguous",
           `${log.node} wrote ${log.key}${describeBatch(batch)} after ${describeBatch(before)}`,

@@ -235,6 +235,62 @@ describe("resets", () => {
   });
 });
 
+describe("consume --group", () => {
+  const consume = (...words: readonly string[]) =>
+    ottla(["consume", ...words, "--format", "%t %p %o\\n"], { environment });
+  const lines = (text: string) => text.split("\n").filter((line) => line !== "");
+
+  it("prints all that there is, commits it, and goes on from there", async () => {
+    const words = ["orders", "returns", "--group", "readers", "--from", "beginning"];
+    const first = await consume(...words, "--exit-at-end");
+    expect([first.code, first.stderr]).toEqual([0, ""]);
+    expect(new Set(lines(first.stdout)).size).toBe(55);
+    expect(lines(first.stdout)).toHaveLength(55);
+    const ends = { "orders-0": 20, "orders-1": 20, "returns-0": 20 };
+    expect(await committed("readers")).toEqual(ends);
+    const [described] = await admin.describeGroups(["readers"]);
+    expect(described?.state).toBe("Empty");
+    const again = await consume(...words, "--exit-at-end");
+    expect([again.code, again.stdout, again.stderr]).toEqual([0, "", ""]);
+  });
+
+  it("commits what it has printed, and no more", async () => {
+    const words = ["returns", "--group", "counted", "--from", "beginning", "--max-messages", "7"];
+    const first = await consume(...words);
+    expect(lines(first.stdout).at(-1)).toBe("returns 0 11");
+    expect(await committed("counted")).toEqual({ "returns-0": 12 });
+    const second = await consume(...words);
+    expect(lines(second.stdout)[0]).toBe("returns 0 12");
+    expect(lines(second.stdout)).toHaveLength(7);
+  });
+
+  it("commits and leaves at Ctrl-C", async () => {
+    const words = ["consume", "orders", "--group", "stopped", "--from", "beginning"];
+    const child = spawnCommand(words, { environment });
+    const chunks: Buffer[] = [];
+    child.stdout?.on("data", (chunk: Buffer) => chunks.push(chunk));
+    const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+    await eventually(
+      "it has printed all",
+      () => lines(Buffer.concat(chunks).toString()).length === 40,
+    );
+    child.kill("SIGINT");
+    expect(await ended).toBe(0);
+    expect(await committed("stopped")).toEqual({ "orders-0": 20, "orders-1": 20 });
+    expect(await admin.describeGroups(["stopped"])).toMatchObject([{ state: "Empty" }]);
+  });
+
+  it.each([
+    [2, "assigns partitions", ["orders", "--group", "g", "--partition", "0"]],
+    [2, "beginning or end", ["orders", "--group", "g", "--from", "5"]],
+    [3, "INVALID_GROUP_ID", ["orders", "--group", ""]],
+    [3, "UNKNOWN_TOPIC_OR_PARTITION", ["nothing", "--group", "g"]],
+  ])("exits with %i: %s", async (code, sentence, words) => {
+    const refused = await consume(...words);
+    expect([refused.code, refused.stderr]).toEqual([code, expect.stringContaining(sentence)]);
+  });
+});
+
 it("offsets and groups are deleted, and unknown ones refused", async () => {
   const offsets = await done("delete-offsets", "batch", "--topic", "returns", "--output", "json");
   expect(jsonLines(offsets.stdout)).toEqual([

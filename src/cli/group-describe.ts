@@ -33,14 +33,16 @@ export async function printGroups(
   output: OutputFormat,
 ): Promise<void> {
   const { json, table } = VIEWS[view];
-  for (const facts of groups) {
+  for (const [index, facts] of groups.entries()) {
     if (output === "json") {
       for (const each of json(facts)) await writeJson(each);
       continue;
     }
     const { head, rows } = table(facts);
     tellOf(facts, view);
-    if (rows.length > 0) await writeLine(`${await formatTable(head, rows)}\n`);
+    if (rows.length === 0) continue;
+    if (index > 0) await writeLine("");
+    await writeLine(await formatTable(head, rows));
   }
 }
 

@@ -175,7 +175,7 @@ async function checkEmpty(admin: Admin, groupId: string): Promise<void> {
     if (group === undefined || group.state === "Empty") return;
     throw new OttlaError(
       "NON_EMPTY_GROUP",
-      `group ${groupId} is ${group.state} and has ${group.members.length} members; its offsets can be reset only while it has none`,
+      `group ${groupId} is ${group.state} and has members (${group.members.length}); its offsets can be reset only while it has none`,
       { field: "group" },
     );
   } catch (thrown) {

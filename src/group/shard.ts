@@ -658,7 +658,7 @@ function deleteOffsetsRefusal(group: Group | undefined, groupId: string): GroupE
 function nonEmpty(group: Group): GroupError {
   return {
     code: "NON_EMPTY_GROUP",
-    message: `group ${group.id} is ${group.state} and has ${group.members.size} members`,
+    message: `group ${group.id} is ${group.state} and has members (${group.members.size})`,
     field: "group",
   };
 }

@@ -111,7 +111,7 @@ describe("a group with a member", () => {
     for (const mode of ["--dry-run", "--execute"]) {
       const reset = await group("reset-offsets", "live", "--all-topics", "--to-earliest", mode);
       expect(reset.code).toBe(3);
-      expect(reset.stderr).toContain("live is Stable and has 1 members");
+      expect(reset.stderr).toContain("live is Stable and has members (1)");
     }
     const offsets = await group("delete-offsets", "live", "--topic", "orders");
     expect([offsets.code, offsets.stderr]).toEqual([3, expect.stringContaining("SUBSCRIBED")]);

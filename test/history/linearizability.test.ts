@@ -46,6 +46,16 @@ describe("the search for an order", () => {
     expect(result([...unknown, ...reads])).toBe("linearizable");
   });
 
+  it("takes many unknown outcomes that do different things", () => {
+    const unknown = Array.from({ length: 40 }, (_, index) => write(index, index));
+    const reads = Array.from({ length: 30 }, (_, index) =>
+      read((index * 7) % 40, 100 + 2 * index, 101 + 2 * index),
+    );
+    expect(result([...unknown, ...reads])).toBe("linearizable");
+    // Each of them happens once at most.
+    expect(result([...unknown, ...reads, read(7, 200, 201)])).toBe("impossible");
+  });
+
   it("gives up at its bound", () => {
     const writes = Array.from({ length: 12 }, (_, index) => write(index, 0, 100));
     expect(result(writes)).toBe("unknown");

@@ -4,6 +4,7 @@
  */
 import { OFFSETS_TOPIC } from "../group/partition-of.ts";
 import { type OttlaError, toOttlaError } from "../model/errors.ts";
+import { LIMITS } from "../model/limits.ts";
 import type { Timer } from "../ports/clock.ts";
 import { type ClusterClient, RETRY_LIMITS } from "./cluster-client.ts";
 import { retryDelayMs } from "./core/retry-delay.ts";
@@ -112,21 +113,22 @@ export class TopicWatch {
     const names = this.#names;
     const request = this.#request;
     const all = pattern !== undefined;
-    const response = await this.#cluster.find(
-      "Metadata",
-      {
-        topics: all ? [] : names,
-        noTopics: !all && names.length === 0,
-        allowAutoTopicCreation: false,
-      },
-      { timeoutMs: this.#cluster.options.requestTimeoutMs, signal, hedge: true },
-    );
-    this.#cluster.remember(response);
+    const found = new Set<string>();
+    // All at once, or as many as a request may name.
+    const batchSize = all ? names.length + 1 : LIMITS.topicsPerRequestCount;
+    for (let at = 0; at === 0 || at < names.length; at += batchSize) {
+      const some = all ? [] : names.slice(at, at + batchSize);
+      const response = await this.#cluster.find(
+        "Metadata",
+        { topics: some, noTopics: !all && some.length === 0, allowAutoTopicCreation: false },
+        { timeoutMs: this.#cluster.options.requestTimeoutMs, signal, hedge: true },
+      );
+      this.#cluster.remember(response);
+      for (const { error, name } of response.topics) if (error === null) found.add(name);
+    }
     const nowMs = this.#cluster.nowMs();
     const counts = new Map<string, number>();
-    for (const { error, name } of response.topics) {
-      if (error === null) this.#see(name, counts);
-    }
+    for (const name of found) this.#see(name, counts);
     let missing = false;
     for (const name of names) {
       if (counts.has(name)) continue;

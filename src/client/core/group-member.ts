@@ -185,7 +185,7 @@ export class GroupMember {
     const sorted = [...new Set(topics)].sort();
     const known = this.#topics;
     this.#topics = sorted;
-    if (known === undefined) {
+    if (known === undefined || this.#failure !== undefined || this.#phase === "out") {
       this.#polledMs = nowMs;
       this.#failure = undefined;
       if (this.#phase === "out") this.#join(nowMs);

@@ -131,13 +131,14 @@ describe("the Session stream", () => {
     expect(responses[0]?.coordinator?.port).toBeGreaterThan(0);
   });
 
-  test("tells of a rebalance where somebody has joined, until the stream ends", async () => {
+  test("tells of a rebalance where somebody has joined or beaten, until the stream ends", async () => {
     const listeners = new Set<() => void>();
     const broker = fakeBroker({
       joinGroup: async () => ({
         ...REFUSED.join({ code: "CLOSED", message: "" }),
         error: undefined,
       }),
+      heartbeat: async () => ({ error: undefined }),
       watchGroup: (groupId, listener) => {
         expect(groupId).toBe("g");
         listeners.add(listener);
@@ -150,6 +151,12 @@ describe("the Session stream", () => {
     send({ correlationId: 2, join: { groupId: "g" } });
     await until(() => responses.length === 2);
     expect(listeners.size).toBe(1);
+    // Under another coordinator than the one that it joined.
+    const other = openSession(door);
+    other.send({ correlationId: 1, heartbeat: HEARTBEAT });
+    await until(() => listeners.size === 2);
+    other.call.end();
+    await until(() => listeners.size === 1);
     for (const listener of listeners) listener();
     await until(() => responses.length === 3);
     expect(responses[2]).toMatchObject({ correlationId: 0, rebalancing: { groupId: "g" } });

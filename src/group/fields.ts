@@ -80,14 +80,24 @@ export class FieldReader {
     return items;
   }
 
-  /** The tagged fields at the end of a struct; none in an inflexible version. */
-  tags(visit: (tag: number, value: Uint8Array) => void = () => undefined): void {
+  /** Of a tagged field; `guess` itself if it is that: it need not be made again. */
+  textAt(at: number, size: number, guess?: string): string {
+    if (guess?.length !== size) return decodeText(this.#bytes, at, size);
+    for (let index = 0; index < size; index++) {
+      if (guess.charCodeAt(index) === this.#bytes[at + index]) continue;
+      return decodeText(this.#bytes, at, size);
+    }
+    return guess;
+  }
+
+  /** Where the tagged fields at the end of a struct lie; none in an inflexible version. */
+  tags(visit?: (tag: number, at: number, size: number) => void): void {
     if (!this.flexible) return;
     for (let left = this.#unsignedVarint(); left > 0; left--) {
       const tag = this.#unsignedVarint();
       const size = this.#unsignedVarint();
       const at = this.#take(size);
-      visit(tag, this.#bytes.subarray(at, at + size));
+      visit?.(tag, at, size);
     }
   }
 
@@ -153,7 +163,12 @@ export class FieldWriter {
   /** Throws RangeError if it is longer than the format can hold. */
   string(value: string | null): this {
     if (value === null) return this.#flexible ? this.#unsignedVarint(0) : this.int16(-1);
-    if (!this.#flexible && value.length <= SHORT_ASCII && this.#ascii(value)) return this;
+    if (value.length <= SHORT_ASCII) {
+      const { length } = value;
+      if (this.#flexible ? this.#ascii(value, length + 1, 1) : this.#ascii(value, length, 2)) {
+        return this;
+      }
+    }
     const encoded = utf8(value);
     if (encoded.length > STRING_LONGEST)
       throw new RangeError("a string is longer than 32767 bytes");
@@ -177,13 +192,15 @@ export class FieldWriter {
   }
 
   /** Ends a struct; tags must ascend. */
-  tags(fields: readonly (readonly [tag: number, value: Uint8Array])[] = []): this {
+  tags(fields: readonly (readonly [tag: number, value: string])[] = []): this {
     if (!this.#flexible) return this;
     this.#unsignedVarint(fields.length);
     for (const [tag, value] of fields) {
       this.#unsignedVarint(tag);
-      this.#unsignedVarint(value.length);
-      this.#raw(value);
+      if (value.length <= SHORT_ASCII && this.#ascii(value, value.length, 1)) continue;
+      const encoded = utf8(value);
+      this.#unsignedVarint(encoded.length);
+      this.#raw(encoded);
     }
     return this;
   }
@@ -193,19 +210,23 @@ export class FieldWriter {
     return this.#at === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#at);
   }
 
-  /** A short string without the call into the encoder; false, and nothing written, if it is not ASCII. */
-  #ascii(value: string): boolean {
+  /**
+   * A short string behind `length` in so many bytes, without the call into the encoder; false, and
+   * nothing written, if it is not ASCII.
+   */
+  #ascii(value: string, length: number, lengthBytes: 1 | 2): boolean {
     const from = this.#at;
-    const at = this.#reserve(2 + value.length);
+    const at = this.#reserve(lengthBytes + value.length);
     for (let index = 0; index < value.length; index++) {
       const code = value.charCodeAt(index);
       if (code > 0x7f) {
         this.#at = from;
         return false;
       }
-      this.#bytes[at + 2 + index] = code;
+      this.#bytes[at + lengthBytes + index] = code;
     }
-    writeInt16(this.#bytes, at, value.length);
+    if (lengthBytes === 2) writeInt16(this.#bytes, at, length);
+    else this.#bytes[at] = length;
     return true;
   }
 

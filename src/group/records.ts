@@ -11,7 +11,7 @@
  * where Kafka sees empty assignments, and the id of an offset's topic, which tells an offset of a
  * deleted topic from one of its successor of the same name.
  */
-import { EMPTY_BYTES, text, utf8 } from "../base/bytes.ts";
+import { EMPTY_BYTES } from "../base/bytes.ts";
 import { OttlaError } from "../model/errors.ts";
 import {
   type LeaderEpoch,
@@ -81,7 +81,7 @@ const NEWEST = 4;
 /** Far from the tags that Kafka may give out. */
 const COMPLETING_TAG = 10_000;
 const TOPIC_ID_TAG = 10_001;
-const COMPLETING = Uint8Array.of(1);
+const COMPLETING = "\u0001";
 
 export function encodeOffsetKey(groupId: string, topic: string, partition: number): Uint8Array {
   return new FieldWriter({ capacityBytes: 10 + groupId.length + topic.length })
@@ -125,7 +125,7 @@ export function encodeOffsetValue(value: OffsetValue): Uint8Array {
   }
   const flexible = topicId !== undefined;
   const writer = new FieldWriter({
-    capacityBytes: (flexible ? 54 : 24) + metadata.length,
+    capacityBytes: (flexible ? 49 : 24) + metadata.length,
     flexible,
   })
     .int16(flexible ? 4 : 3)
@@ -133,11 +133,14 @@ export function encodeOffsetValue(value: OffsetValue): Uint8Array {
     .int32(leaderEpoch)
     .string(metadata)
     .int64(commitTimestampMs);
-  return writer.tags(flexible ? [[TOPIC_ID_TAG, utf8(topicId)]] : []).finish();
+  return writer.tags(flexible ? [[TOPIC_ID_TAG, topicId]] : []).finish();
 }
 
-/** Throws CORRUPT_MESSAGE, or UNSUPPORTED_FOR_MESSAGE_FORMAT for a newer version. */
-export function decodeOffsetValue(bytes: Uint8Array): OffsetValue {
+/**
+ * Throws CORRUPT_MESSAGE, or UNSUPPORTED_FOR_MESSAGE_FORMAT for a newer version. `likelyTopicId` is
+ * what the offsets of a topic then share.
+ */
+export function decodeOffsetValue(bytes: Uint8Array, likelyTopicId?: TopicId): OffsetValue {
   return guarded("an offset", () => {
     const reader = new FieldReader(bytes);
     const version = versionOf(reader, "an offset");
@@ -148,8 +151,8 @@ export function decodeOffsetValue(bytes: Uint8Array): OffsetValue {
     const commitTimestampMs = reader.int64();
     const expireTimestampMs = version === 1 ? reader.int64() : NONE;
     let topicId: TopicId | undefined;
-    reader.tags((tag, field) => {
-      if (tag === TOPIC_ID_TAG) topicId = text(field);
+    reader.tags((tag, at, size) => {
+      if (tag === TOPIC_ID_TAG) topicId = reader.textAt(at, size, likelyTopicId);
     });
     return { offset, leaderEpoch, metadata, commitTimestampMs, expireTimestampMs, topicId };
   });

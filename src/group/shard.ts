@@ -101,6 +101,8 @@ export class GroupShard {
   #answers: Answer[] = [];
   #rebalancing = new Set<string>();
   #rebalancedCount = 0;
+  /** By name, while the log is read: offsets share the text. */
+  readonly #topicIds = new Map<string, TopicId>();
   #sequence = 0;
   #committed = 0;
   #nowMs = 0;
@@ -468,7 +470,9 @@ export class GroupShard {
         if (group !== undefined) this.#forgetUnused(group);
       } else {
         const group = this.#groups.get(groupId) ?? this.#create(groupId);
-        group.offsets.replay(topic, partition, decodeOffsetValue(value));
+        const offset = decodeOffsetValue(value, this.#topicIds.get(topic));
+        if (offset.topicId !== undefined) this.#topicIds.set(topic, offset.topicId);
+        group.offsets.replay(topic, partition, offset);
       }
     } else if (value === null) {
       const group = this.#groups.get(groupId);
@@ -484,6 +488,7 @@ export class GroupShard {
   /** All is replayed: the members' sessions begin. */
   loaded(now: Now): void {
     this.#nowMs = now.monotonicMs;
+    this.#topicIds.clear();
     for (const group of [...this.#groups.values()]) {
       this.#forgetUnused(group);
       this.#membership.loaded(group, now);

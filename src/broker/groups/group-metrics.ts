@@ -17,9 +17,11 @@ import type { LogEnds, WantedPartition } from "./log-ends.ts";
 export interface GroupMetricsOptions {
   readonly image: () => MetadataImage;
   /** Groups of the partitions that this broker coordinates now. */
-  readonly shards: () => Iterable<GroupShard>;
-  readonly ends: LogEnds;
+  readonly shards: () => Iterable<MeasuredShard>;
+  readonly ends: Pick<LogEnds, "refresh" | "highWatermark" | "timestamp">;
 }
+
+type MeasuredShard = Pick<GroupShard, "groupsCount" | "groupIds" | "measure">;
 
 interface MeasuredPartition extends MeasuredOffset {
   readonly topicId: TopicId;
@@ -67,7 +69,7 @@ export class GroupMetrics {
     if (count > 0) return this.#collectGroups(set, shards);
   }
 
-  async #collectGroups(set: SetGauge, shards: readonly GroupShard[]): Promise<void> {
+  async #collectGroups(set: SetGauge, shards: readonly MeasuredShard[]): Promise<void> {
     this.#sliceMs = this.#ports.clock.monotonicMs();
     const groups = await this.#measure(set, shards);
     await this.#options.ends.refresh(wantedOf(groups));
@@ -87,7 +89,7 @@ export class GroupMetrics {
   }
 
   /** As many groups, and of the last one as many partitions, as there may be series. */
-  async #measure(set: SetGauge, shards: readonly GroupShard[]): Promise<readonly Measured[]> {
+  async #measure(set: SetGauge, shards: readonly MeasuredShard[]): Promise<readonly Measured[]> {
     const { topicIds } = this.#options.image();
     const states = new Map<GroupState, number>();
     const groups: Measured[] = [];

@@ -1,4 +1,5 @@
 /** Three replica managers in one simulated network, over logs in memory; the test is the controller. */
+import { serveOffsets } from "../../../src/broker/groups/answer-offsets.ts";
 import type {
   AlterPartition,
   AssignDirectories,
@@ -78,7 +79,12 @@ export class ReplicaCluster {
             raft: (stream) => stream.close(),
             controller: (stream) => stream.close(),
             replication: (stream) => manager.accept(stream),
-            offsets: (stream) => stream.close(),
+            offsets: (stream) =>
+              serveOffsets(
+                memory.ports,
+                stream,
+                (topicId, index) => manager.get(topicId, index)?.leader,
+              ),
           },
         ),
       );

@@ -13,7 +13,13 @@ import { systemTimers } from "./system-timers.ts";
 
 type Collect = Parameters<Meter["onCollect"]>[0];
 
+/** What is set of one gauge, by label values. */
+type Rows = Map<string, { readonly labels: Labels; readonly value: number }>;
+
 const SLICE_MS = 2;
+const PAGE_SERIES_COUNT = 100;
+/** HELP and TYPE. */
+const HEAD_LINES_COUNT = 2;
 
 /**
  * The catalogue of `model/metrics.ts`, and Node's own metrics (event-loop delay, heap, garbage
@@ -64,8 +70,8 @@ export class PrometheusMeter implements Meter {
   }
 
   /**
-   * All metrics in Prometheus's text format. Who asks during a scrape gets what that one finds.
-   * Between metrics the event loop has its turn; one alone, whose series are limited, has not.
+   * All metrics in Prometheus's text format. Who asks during a scrape gets what that one finds. It
+   * gives way to the event loop: there may be tens of thousands of series.
    */
   scrape(): Promise<string> {
     this.#scraping ??= this.#scrape().finally(() => {
@@ -75,23 +81,56 @@ export class PrometheusMeter implements Meter {
   }
 
   async #scrape(): Promise<string> {
-    for (const [name, gauge] of this.#gauges) {
-      gauge.reset();
-      // Without labels a reset means 0; an absent series is what was meant.
-      if (GAUGES[name].labels.length === 0) gauge.remove();
-    }
+    const rows = new Map<GaugeName, Rows>();
     for (const collect of this.#collects) {
-      await collect((name, labels, value) => this.#gauges.get(name)?.set({ ...labels }, value));
+      await collect((name, labels, value) => {
+        const own = rows.get(name) ?? new Map();
+        rows.set(name, own);
+        const values = GAUGES[name].labels.map((label) => labels[label]);
+        own.set(values.join("\u0000"), { labels, value });
+      });
     }
     const parts: string[] = [];
-    let sliceMs = systemClock.monotonicMs();
+    const slice = new Slice();
     for (const { name } of this.#registry.getMetricsAsArray()) {
-      parts.push(await this.#registry.getSingleMetricAsString(name));
-      if (systemClock.monotonicMs() - sliceMs < SLICE_MS) continue;
-      await systemTimers.yield();
-      sliceMs = systemClock.monotonicMs();
+      const gauge = this.#gauges.get(name as GaugeName);
+      if (gauge === undefined) parts.push(await this.#registry.getSingleMetricAsString(name));
+      else parts.push(await this.#pages(gauge, rows.get(name as GaugeName), slice));
+      await slice.pause();
     }
     return `${parts.join("\n\n")}\n`;
+  }
+
+  /** The library writes a metric in one go: of one with many series it is given some at a time. */
+  async #pages(gauge: Gauge, rows: Rows | undefined, slice: Slice): Promise<string> {
+    const all = [...(rows?.values() ?? [])];
+    const { name } = await gauge.get();
+    const isLabelled = GAUGES[name as GaugeName].labels.length > 0;
+    const pages: string[] = [];
+    for (let at = 0; at === 0 || at < all.length; at += PAGE_SERIES_COUNT) {
+      gauge.reset();
+      // Without labels a reset means 0; an absent series is what was meant.
+      if (!isLabelled) gauge.remove();
+      for (const { labels, value } of all.slice(at, at + PAGE_SERIES_COUNT)) {
+        gauge.set({ ...labels }, value);
+      }
+      const text = await this.#registry.getSingleMetricAsString(name);
+      pages.push(at === 0 ? text : text.split("\n").slice(HEAD_LINES_COUNT).join("\n"));
+      await slice.pause();
+    }
+    gauge.reset();
+    return pages.join("\n");
+  }
+}
+
+/** Gives way to the event loop every few milliseconds. */
+class Slice {
+  #sinceMs = systemClock.monotonicMs();
+
+  async pause(): Promise<void> {
+    if (systemClock.monotonicMs() - this.#sinceMs < SLICE_MS) return;
+    await systemTimers.yield();
+    this.#sinceMs = systemClock.monotonicMs();
   }
 }
 

@@ -71,7 +71,9 @@ export class TopicWatch {
 
   /** With a request that is not answered yet: at once. */
   watch(names: readonly string[], request: number | undefined): void {
-    const isNew = names.some((name) => !this.#names.includes(name));
+    // Asked with every drain: the same list is the same topics.
+    const known = names === this.#names ? undefined : new Set(this.#names);
+    const isNew = known !== undefined && names.some((name) => !known.has(name));
     this.#names = names;
     if (request !== undefined && request !== this.#answered) {
       if (request === this.#request) return;

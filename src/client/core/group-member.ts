@@ -118,6 +118,8 @@ export class GroupMember {
   #waiting = true;
   /** Of the leader: what the group's members subscribe to, and how many partitions it divided. */
   #watched: readonly string[] = [];
+  /** What is subscribed to and what is watched, put together when one of them changes. */
+  #allTopics: readonly string[] = [];
   #divided: ReadonlyMap<string, number> | undefined;
   #joined: JoinGroupResponse | undefined;
   /** It came without a member id, and has had no assignment since. */
@@ -160,9 +162,9 @@ export class GroupMember {
     return this.#topics ?? [];
   }
 
-  /** Topics of which this member must know how many partitions they have. */
+  /** Topics of which this member must know how many partitions they have; the same list until it changes. */
   get watchedTopics(): readonly string[] {
-    return [...new Set([...(this.#topics ?? []), ...this.#watched])];
+    return this.#allTopics;
   }
 
   owns(topic: string, partition: PartitionIndex): boolean {
@@ -185,6 +187,7 @@ export class GroupMember {
     const sorted = [...new Set(topics)].sort();
     const known = this.#topics;
     this.#topics = sorted;
+    this.#gatherTopics();
     if (known === undefined || this.#failure !== undefined || this.#phase === "out") {
       this.#polledMs = nowMs;
       this.#failure = undefined;
@@ -198,6 +201,7 @@ export class GroupMember {
   /** Gives everything up and leaves; `isOut` once that is done. */
   leave(nowMs: number): void {
     this.#topics = undefined;
+    this.#gatherTopics();
     this.#rejoin = false;
     if (this.#phase === "out" || this.#phase === "leaving") return;
     if (this.#phase === "giving-up") this.#after = "leave";
@@ -363,12 +367,17 @@ export class GroupMember {
     else this.#phase = "out";
   }
 
+  #gatherTopics(): void {
+    this.#allTopics = [...new Set([...(this.#topics ?? []), ...this.#watched])];
+  }
+
   #forgetCalls(): void {
     this.#attempt++;
     this.#calls.cancel(this.#callId);
     this.#calls.cancel(this.#heartbeatId);
     this.#heartbeatId = 0;
     this.#watched = [];
+    this.#gatherTopics();
     this.#divided = undefined;
     this.#joined = undefined;
   }
@@ -447,6 +456,7 @@ export class GroupMember {
       for (const topic of subscriptionOf(metadata).topics) topics.add(topic);
     }
     this.#watched = [...topics].sort();
+    this.#gatherTopics();
     // The assignment stands; how many partitions it divided is not known (KIP-814).
     if (joined.skipAssignment) this.#sync([]);
     else {

@@ -180,14 +180,8 @@ async function pumpGroup(consumer: Consumer, options: GroupPumping): Promise<voi
       await write(Buffer.concat(printed.map(print)));
       left -= printed.length;
       if (left === 0) {
-        // Where the next one goes on: the rest of the batch is not printed, and the loop is left in
-        // the midst of it.
-        const isOurs = consumer
-          .assignment()
-          .some((each) => keyOf(each) === keyOf({ topic, partition }));
         const offset = (printed.at(-1)?.offset ?? 0) + 1;
-        if (isOurs) consumer.seek({ topic, partition, offset });
-        await consumer.commit();
+        await consumer.commit([{ topic, partition, offset }]);
         return;
       }
       inHand = false;

@@ -220,19 +220,22 @@ export class Consumer<Key = Uint8Array | null, Value = Uint8Array | null>
       return;
     }
     const seen = new Set<string>();
-    await group.commit(
-      offsets.map(({ metadata = "", offset, partition, topic }) => {
-        checkPartition(partition);
-        if (!Number.isSafeInteger(offset) || offset < 0) {
-          throw invalid("offset", offset, "an integer of at least 0");
-        }
-        const key = `${topic}-${partition}`;
-        if (seen.has(key)) throw invalid("offsets", key, "each partition once");
-        seen.add(key);
-        const leaderEpoch = this.#driver.core.state(topic, partition)?.consumedEpoch ?? NONE;
-        return { topic, partition, offset, leaderEpoch, metadata };
-      }),
-    );
+    const commits = offsets.map(({ metadata = "", offset, partition, topic }) => {
+      checkPartition(partition);
+      if (!Number.isSafeInteger(offset) || offset < 0) {
+        throw invalid("offset", offset, "an integer of at least 0");
+      }
+      const key = `${topic}-${partition}`;
+      if (seen.has(key)) throw invalid("offsets", key, "each partition once");
+      seen.add(key);
+      const state = this.#driver.core.state(topic, partition);
+      const leaderEpoch = state?.consumedEpoch ?? NONE;
+      return { state, topic, partition, offset, leaderEpoch, metadata };
+    });
+    await group.commit(commits.map(({ state: _, ...commit }) => commit));
+    for (const { state, ...commit } of commits) {
+      if (state !== undefined) this.#hands.committed(state, commit);
+    }
   }
 
   /** What the group has committed of these partitions; of those assigned if none are named. */

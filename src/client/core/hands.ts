@@ -54,6 +54,18 @@ export class Hands {
     for (const hand of this.#working) hand.state = undefined;
   }
 
+  /**
+   * The program has committed so far itself: what it holds of the partition begins there. Otherwise
+   * the commit that is made at the end would take its own back.
+   */
+  committed(state: PartitionState, { leaderEpoch, offset }: Processed): void {
+    for (const hand of this.#all()) {
+      if (hand.state !== state || hand.from >= offset) continue;
+      hand.from = offset;
+      hand.epochBefore = leaderEpoch;
+    }
+  }
+
   /** Whether something of the partition is being processed. */
   holds(state: PartitionState): boolean {
     for (const hand of this.#working) if (hand.state === state) return true;

@@ -37,6 +37,9 @@ export interface GroupFacts {
   readonly unknownTopics: readonly string[];
 }
 
+/** Groups whose offsets are asked for at a time. */
+const AT_ONCE_COUNT = 20;
+
 /** Rejects with GROUP_ID_NOT_FOUND. */
 export async function groupFacts(
   admin: Admin,
@@ -44,38 +47,55 @@ export async function groupFacts(
 ): Promise<readonly GroupFacts[]> {
   const groups = await admin.describeGroups(groupIds);
   const topics = new Map((await admin.listTopics()).map((topic) => [topic.name, topic]));
-  const facts: GroupFacts[] = [];
-  for (const group of groups) {
-    const offsets = await admin.listGroupOffsets(group.groupId);
-    facts.push(await factsOf(admin, group, offsets, topics));
+  const offsets: (readonly GroupOffset[])[] = [];
+  for (let at = 0; at < groups.length; at += AT_ONCE_COUNT) {
+    const some = groups.slice(at, at + AT_ONCE_COUNT);
+    const asked = some.map(({ groupId }) => admin.listGroupOffsets(groupId));
+    offsets.push(...(await Promise.all(asked)));
   }
-  return facts;
+  const metadataOf = metadataIn(topics);
+  const wanted = new Map<string, TopicPartition>();
+  for (const [index, group] of groups.entries()) {
+    for (const each of partitionsOf(group, offsets[index] ?? [])) wanted.set(keyOf(each), each);
+  }
+  const logs = await logOffsets(admin, [...wanted.values()], metadataOf);
+  return groups.map((group, index) => factsOf(group, offsets[index] ?? [], { topics, logs }));
 }
 
-async function factsOf(
-  admin: Admin,
+export type MetadataOf = (partition: TopicPartition) => PartitionDescription | undefined;
+
+export function metadataIn(topics: ReadonlyMap<string, TopicDescription>): MetadataOf {
+  return ({ partition, topic }) => topics.get(topic)?.partitions[partition];
+}
+
+/** Those that have an offset or a member, by topic and number. */
+function partitionsOf(
+  { members }: GroupDescription,
+  offsets: readonly GroupOffset[],
+): readonly TopicPartition[] {
+  const names = new Map<string, TopicPartition>();
+  for (const { partition, topic } of [...offsets, ...members.flatMap((each) => each.assignment)]) {
+    names.set(keyOf({ topic, partition }), { topic, partition });
+  }
+  return [...names.values()].sort(byName);
+}
+
+interface Surroundings {
+  readonly topics: ReadonlyMap<string, TopicDescription>;
+  readonly logs: ReadonlyMap<string, LogOffsets>;
+}
+
+function factsOf(
   group: GroupDescription,
   offsets: readonly GroupOffset[],
-  topics: ReadonlyMap<string, TopicDescription>,
-): Promise<GroupFacts> {
-  const names = new Map<string, TopicPartition>();
-  const members = new Map<string, GroupMemberDescription>();
-  const committed = new Map<string, GroupOffset>();
-  for (const each of offsets) {
-    names.set(keyOf(each), each);
-    committed.set(keyOf(each), each);
-  }
-  for (const member of group.members) {
-    for (const each of member.assignment) {
-      names.set(keyOf(each), each);
-      members.set(keyOf(each), member);
-    }
-  }
-  const wanted = [...names.values()].sort(byName);
-  const metadataOf = ({ partition, topic }: TopicPartition) =>
-    topics.get(topic)?.partitions.find((each) => each.partition === partition);
-  const logs = await logOffsets(admin, wanted, metadataOf);
-  const partitions = wanted.map(({ partition, topic }): GroupPartition => {
+  { logs, topics }: Surroundings,
+): GroupFacts {
+  const metadataOf = metadataIn(topics);
+  const committed = new Map(offsets.map((each) => [keyOf(each), each]));
+  const members = new Map(
+    group.members.flatMap((member) => member.assignment.map((each) => [keyOf(each), member])),
+  );
+  const partitions = partitionsOf(group, offsets).map(({ partition, topic }): GroupPartition => {
     const key = keyOf({ topic, partition });
     const offset = committed.get(key);
     const currentOffset = offset === undefined || offset.offset < 0 ? null : offset.offset;
@@ -114,17 +134,24 @@ export interface LogOffsets {
 export async function logOffsets(
   admin: Admin,
   partitions: readonly TopicPartition[],
-  metadataOf: (partition: TopicPartition) => PartitionDescription | undefined,
+  metadataOf: MetadataOf,
 ): Promise<ReadonlyMap<string, LogOffsets>> {
   const byLeader = new Map<number, TopicPartition[]>();
   for (const { partition, topic } of partitions) {
     const leader = metadataOf({ topic, partition })?.leader ?? -1;
     if (leader < 0) continue;
-    byLeader.set(leader, [...(byLeader.get(leader) ?? []), { topic, partition }]);
+    const led = byLeader.get(leader) ?? [];
+    led.push({ topic, partition });
+    byLeader.set(leader, led);
   }
   const found = new Map<string, LogOffsets>();
+  const calls = [...byLeader.values()].flatMap((led) =>
+    Array.from({ length: Math.ceil(led.length / PER_CALL_COUNT) }, (_, index) =>
+      led.slice(index * PER_CALL_COUNT, (index + 1) * PER_CALL_COUNT),
+    ),
+  );
   await Promise.all(
-    [...byLeader.values()].map(async (led) => {
+    calls.map(async (led) => {
       try {
         const ask = (offset: OffsetQuery["offset"]) =>
           admin.listOffsets(
@@ -148,6 +175,7 @@ export async function logOffsets(
 
 /** A leader that is on its way is waited for so long; the table shows `-` then. */
 const LEADER_MS = 5_000;
+const PER_CALL_COUNT = 1_000;
 
 export function keyOf({ partition, topic }: TopicPartition): string {
   return `${topic}:${partition}`;

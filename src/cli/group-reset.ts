@@ -12,7 +12,7 @@ import {
   withCluster,
   withOutput,
 } from "./common.ts";
-import { keyOf, logOffsets } from "./group-facts.ts";
+import { keyOf, logOffsets, metadataIn } from "./group-facts.ts";
 import { formatTable, note, UsageError, write, writeJson, writeLine } from "./output.ts";
 import {
   datetime,
@@ -211,8 +211,7 @@ interface Planning {
 
 async function planOf(admin: Admin, planning: Planning): Promise<readonly PlannedOffset[]> {
   const { committed, target, topics, wanted } = planning;
-  const metadataOf = ({ partition, topic }: TopicPartition) =>
-    topics.get(topic)?.partitions.find((each) => each.partition === partition);
+  const metadataOf = metadataIn(topics);
   for (const one of wanted) {
     const count = topics.get(one.topic)?.partitions.length;
     if (metadataOf(one) !== undefined) continue;

@@ -142,6 +142,34 @@ describe("a group with a member", () => {
   });
 });
 
+it("a rebalance is explained by whom it waits for", async () => {
+  const options = { groupId: "torn-apart", topics: ["orders"] };
+  const partitions = [{ topic: "orders", partitions: [0, 1] }];
+  const first = await LoneMember.join(cluster, { ...options, clientId: "silent", partitions });
+  // It waits for the first, which does not join again.
+  const second = LoneMember.join(cluster, { ...options, clientId: "new", partitions });
+  const ended = second.then(
+    (joined) => joined.close(),
+    () => undefined,
+  );
+  await eventually("the rebalance has begun", async () => {
+    const [described] = await admin.describeGroups(["torn-apart"]);
+    return described?.state === "PreparingRebalance";
+  });
+  const { stdout } = await done("explain", "torn-apart");
+  expect(stdout).toMatch(
+    /^Group torn-apart rebalances since 2.* ago\): 1 of 2 members have joined/,
+  );
+  expect(stdout).toContain(`Member ${first.memberId} (client silent`);
+  expect(stdout).toContain("has not joined again");
+  const shown = await done("describe", "torn-apart");
+  expect(shown.stderr).toContain("Consumer group torn-apart is rebalancing.");
+  // Without the first the second is all there is.
+  await first.leave();
+  await ended;
+  first.close();
+});
+
 describe("resets", () => {
   const reset = async (...words: readonly string[]) => {
     const all = ["reset-offsets", "batch", ...words, "--output", "json"];

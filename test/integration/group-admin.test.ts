@@ -171,6 +171,20 @@ describe("a group with a member", () => {
   });
 });
 
+it("leaves a coordinator that is frozen for the next one", async () => {
+  const frozen = await coordinatorOf(cluster, "live");
+  cluster.freezeBroker(frozen);
+  expect(await committed("live")).toEqual([[0, 1]]);
+  await admin.alterGroupOffsets("live", [{ topic: TOPIC, partition: 0, offset: 2 }]);
+  expect((await admin.listGroups()).map(({ groupId }) => groupId)).toEqual(["live"]);
+  cluster.thawBroker(frozen);
+  // Until it learns of its fall it may show what it had.
+  await eventually("all show what was committed", async () => {
+    const [first] = await committed("live");
+    return first?.[1] === 2;
+  });
+});
+
 it("follows a coordinator that is killed, and sees what it had", async () => {
   const groups = ["a", "b", "c", "d"];
   for (const id of groups) {

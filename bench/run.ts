@@ -8,6 +8,7 @@ import { type Figure, jsonOf, tableOf } from "./report.ts";
 import { cleaner } from "./workloads/cleaner.ts";
 import { failover } from "./workloads/failover.ts";
 import { idleMemory, memorySlope, startup } from "./workloads/footprint.ts";
+import { groups } from "./workloads/groups.ts";
 import { latency } from "./workloads/latency.ts";
 import { levelDbFloor } from "./workloads/leveldb-floor.ts";
 import { throughput } from "./workloads/throughput.ts";
@@ -26,7 +27,7 @@ const program = new Command("bench")
   .option("--runs <n>", "runs of each figure", "3")
   .option(
     "--only <names...>",
-    "only these: floor throughput latency startup memory failover slope cleaner",
+    "only these: floor throughput latency startup memory failover groups slope cleaner",
   )
   .option("--kills <n>", "kills of a leader; 0.4 of it of the controller", "50")
   .option("--gigabytes <n>", "data written for the memory slope", "20")
@@ -49,6 +50,7 @@ const workloads: Readonly<Record<string, () => Promise<Figure[]>>> = {
       controllerKills: Math.round(kills * 0.4),
       bystanderKills: Math.max(3, Math.round(kills / 10)),
     }),
+  groups: () => groups(runs),
   cleaner: () => cleaner(runs, Number(options.records)),
   slope: () => memorySlope(Number(options.gigabytes)),
 };

@@ -345,7 +345,7 @@ export class Consumer<Key = Uint8Array | null, Value = Uint8Array | null>
     group.subscribe(wanted, callbacks);
     while (generation === this.#assignments) {
       const { failure } = group;
-      if (failure !== undefined) throw failure;
+      if (failure !== undefined) throw failure.error;
       const states = this.#driver.core.states();
       const failed = states.find((state) => state.failed);
       if (failed?.lastError !== undefined) throw failed.lastError;

@@ -17,7 +17,7 @@ import type { GroupStep } from "./core/group-member.ts";
 import type { Hands } from "./core/hands.ts";
 import { flatten, type PartitionLists } from "./core/partition-lists.ts";
 import type { SendCallsEffect } from "./core/session-calls.ts";
-import { errorFrom } from "./errors.ts";
+import { closedError, errorFrom } from "./errors.ts";
 import { GroupLink } from "./group-link.ts";
 import type { FetchedOffsetMessage } from "./group-messages.ts";
 import type { ResolvedGroupOptions } from "./group-options.ts";
@@ -46,6 +46,12 @@ export interface GroupDriverOptions extends ResolvedGroupOptions {
 }
 
 const OFFSETS_RETRY_MS = 200;
+const ERRORS_MOST = 16;
+
+/** Also what a callback threw, which may be anything. */
+export interface Thrown {
+  readonly error: unknown;
+}
 
 export class GroupDriver {
   readonly core: GroupCore;
@@ -53,7 +59,7 @@ export class GroupDriver {
   readonly #options: GroupDriverOptions;
   readonly #topics: TopicWatch;
   readonly #closing = new AbortController();
-  readonly #errors: OttlaError[] = [];
+  readonly #errors: Thrown[] = [];
   #link: { readonly brokerId: BrokerId; readonly link: GroupLink } | undefined;
   #callbacks: RebalanceCallbacks = {};
   #steps: GroupStep[] = [];
@@ -135,6 +141,7 @@ export class GroupDriver {
 
   close(): void {
     this.#closed = true;
+    this.core.failAll(closedError("consumer"), this.#cluster.nowMs());
     this.#closing.abort();
     this.#wakeTimer?.cancel();
     this.#commitTimer?.cancel();
@@ -158,12 +165,12 @@ export class GroupDriver {
   }
 
   /** What iteration is to throw next. */
-  takeError(): OttlaError | undefined {
-    return this.#errors.shift() ?? this.core.member.takeFailure();
+  takeError(): Thrown | undefined {
+    return this.#errors.shift() ?? thrownOf(this.core.member.takeFailure());
   }
 
-  get failure(): OttlaError | undefined {
-    return this.#errors[0] ?? this.core.member.failure;
+  get failure(): Thrown | undefined {
+    return this.#errors[0] ?? thrownOf(this.core.member.failure);
   }
 
   /** Rejects with the first partition's error, others may be committed. */
@@ -330,8 +337,9 @@ export class GroupDriver {
     this.core.onCoordinator({ brokerId, leaderEpoch }, this.#cluster.nowMs());
   }
 
-  #report(error: OttlaError): void {
-    this.#errors.push(error);
+  #report(error: unknown): void {
+    // Nobody may be iterating: what recurs is told once more, not without end.
+    if (this.#errors.length < ERRORS_MOST) this.#errors.push({ error });
     this.#options.change.tell();
   }
 
@@ -389,7 +397,7 @@ export class GroupDriver {
     this.#steps.push(step);
     if (this.#stepping) return;
     this.#stepping = true;
-    this.#runSteps().catch((thrown: unknown) => this.#report(toOttlaError(thrown)));
+    this.#runSteps().catch((thrown: unknown) => this.#report(thrown));
   }
 
   async #runSteps(): Promise<void> {
@@ -475,7 +483,7 @@ export class GroupDriver {
       await callback?.(flatten(partitions));
     } catch (thrown) {
       // The rebalance concerns the whole group: it goes on, and the iteration says what was wrong.
-      this.#report(toOttlaError(thrown));
+      this.#report(thrown);
     }
   }
 
@@ -484,6 +492,10 @@ export class GroupDriver {
       .map(({ partition, topic }) => this.#options.fetching.core.state(topic, partition))
       .filter((state) => state !== undefined);
   }
+}
+
+function thrownOf(error: OttlaError | undefined): Thrown | undefined {
+  return error === undefined ? undefined : { error };
 }
 
 function noCoordinator(groupId: string): OttlaError {

@@ -34,7 +34,7 @@ export interface MessageReaderOptions<Key, Value> {
   readonly deserializers: Deserializers<Key, Value>;
   readonly change: Change;
   /** An error that is not a partition's, each once. */
-  readonly takeError: () => OttlaError | undefined;
+  readonly takeError: () => { readonly error: unknown } | undefined;
 }
 
 interface Current<Key, Value> {
@@ -118,8 +118,8 @@ export class MessageReader<Key, Value> {
   async #load(): Promise<void> {
     const { core } = this.#driver;
     while (!this.#closed && this.#valid() === undefined) {
-      const error = this.#options.takeError();
-      if (error !== undefined) throw error;
+      const thrown = this.#options.takeError();
+      if (thrown !== undefined) throw thrown.error;
       const ready = core.next();
       if (ready === undefined) {
         await this.#options.change.next;

@@ -72,6 +72,11 @@ export class GroupCommits {
     this.#waiting.push(job);
   }
 
+  /** Those that are not under way. */
+  failAll(error: OttlaError): void {
+    for (const { settled } of this.#waiting.splice(0)) settled(error);
+  }
+
   /** When to come again. */
   drain(nowMs: number): number {
     if (this.#underWay || this.#waiting.length === 0) return Number.POSITIVE_INFINITY;

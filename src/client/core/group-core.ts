@@ -107,6 +107,12 @@ export class GroupCore {
     this.member.onTopics(counts, request, nowMs);
   }
 
+  /** Whoever waits for a commit or an offset is told; nothing is drained after it. */
+  failAll(error: OttlaError, nowMs: number): void {
+    this.#calls.failAll(error, nowMs);
+    this.#commits.failAll(error);
+  }
+
   drain(nowMs: number): GroupCoreEffects {
     this.#calls.expire(nowMs);
     const member = this.member.drain(nowMs);

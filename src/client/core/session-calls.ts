@@ -112,6 +112,11 @@ export class SessionCalls {
     this.#calls.delete(id);
   }
 
+  /** Nothing is sent or answered any more. */
+  failAll(error: OttlaError, nowMs: number): void {
+    for (const call of [...this.#calls.values()]) this.#settle(call, error, undefined, nowMs);
+  }
+
   onCoordinator(found: Coordinator, nowMs: number): void {
     this.#lookingUp = false;
     this.#confirmedMs = nowMs;

@@ -152,9 +152,14 @@ it("a member whose process dies is replaced after its session", async () => {
   // Whoever waits asks: a partition that goes waits for what is in hand, and there is nothing.
   await eventually("both have one", () => a.partitions.length === 1, WITHIN_MS);
   transport.hold();
+  const [partition] = dead.assignment();
+  const late = dead
+    .commit([{ topic: "dying", partition: partition?.partition ?? 0, offset: 0 }])
+    .catch((thrown: OttlaError) => thrown.code);
   await eventually("the other has all", () => a.partitions.length === 2, WITHIN_MS);
   await fill(producer, "dying", 2, 5);
   await eventually("all is seen", () => seen.isComplete("dying", 2, 5), WITHIN_MS);
   await a.stop();
   await dead.close({ timeoutMs: 100 });
+  expect(await late).toBe("CLOSED");
 }, 240_000);

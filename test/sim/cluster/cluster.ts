@@ -141,6 +141,12 @@ export class Cluster implements RunContext {
     this.#wiped.add(broker.node.name);
   }
 
+  /** Something that lies on its disk is about to change: it may lack what it vouched for. */
+  damage(broker: SimBroker): void {
+    broker.node.disk.faultsCount++;
+    this.#wiped.add(broker.node.name);
+  }
+
   wasWiped(node: string): boolean {
     return this.#wiped.has(node);
   }

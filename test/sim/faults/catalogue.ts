@@ -1,6 +1,7 @@
 /** Every kind of fault, and how the command line names them: by kind or by class. */
 import { beyondFaults } from "./beyond-faults.ts";
 import { clockFaults } from "./clock-faults.ts";
+import { damageFaults } from "./damage-faults.ts";
 import { diskFaults } from "./disk-faults.ts";
 import { FAULT_CLASSES, type FaultKind } from "./fault-kind.ts";
 import { networkFaults } from "./network-faults.ts";
@@ -10,6 +11,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   ...processFaults,
   ...networkFaults,
   ...diskFaults,
+  ...damageFaults,
   ...clockFaults,
   ...beyondFaults,
 ];

@@ -1,5 +1,5 @@
 /** NATS #7549: a minority's flipped bits must neither be believed nor cost what the others have. */
-import { flipMetadata, flipRecord } from "./damage.ts";
+import { flipMetadata, flipRecord } from "../faults/damage.ts";
 import { scenario } from "./story.ts";
 
 const [A, B, C] = [1, 3, 2];

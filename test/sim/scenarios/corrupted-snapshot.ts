@@ -1,5 +1,5 @@
 /** NATS #7556: a damaged snapshot was taken for the truth, and what it lacked was deleted. */
-import { flipSnapshots } from "./damage.ts";
+import { flipSnapshots } from "../faults/damage.ts";
 import { scenario, TOPIC } from "./story.ts";
 
 export const corruptedSnapshot = scenario(

@@ -1,5 +1,5 @@
 /** R22: a voter that lost what it had promised to keep must not vote as who it was. */
-import { loseMetadata } from "./damage.ts";
+import { loseMetadata } from "../faults/damage.ts";
 import { scenario } from "./story.ts";
 
 export const lostMetadataTail = scenario(

@@ -1,5 +1,5 @@
 /** NATS #7567: a node that lost its tail must not be elected while those that have it are away. */
-import { loseTail } from "./damage.ts";
+import { loseTail } from "../faults/damage.ts";
 import { CONTROLLER_ASIDE, scenario } from "./story.ts";
 
 const [A, B, C] = [2, 3, 4];

@@ -1,5 +1,5 @@
 /** KAFKA-3919, KAFKA-3955: a log whose end has a hole must not keep its broker from starting. */
-import { tearTail } from "./damage.ts";
+import { tearTail } from "../faults/damage.ts";
 import { CONTROLLER_ASIDE, scenario } from "./story.ts";
 
 const [A, B, C] = [2, 3, 4];

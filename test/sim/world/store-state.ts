@@ -116,6 +116,16 @@ export class StoreState {
     return entry.key;
   }
 
+  /** Another value lies there, silently; throws if there is no such key. */
+  rot(key: Uint8Array, value: Uint8Array): void {
+    const at = this.#find(key);
+    const entry = this.#entries[at];
+    if (entry === undefined || compareBytes(entry.key, key) !== 0) {
+      throw new Error("there is nothing that could rot");
+    }
+    this.#entries[at] = { key: entry.key, value };
+  }
+
   *entries(): IterableIterator<Entry> {
     yield* this.#entries;
   }

@@ -1,10 +1,14 @@
-/** What happens to a disk while its machine is down: the parts of it that a story needs to name. */
+/**
+ * What happens to a disk while its machine is down. Stories name the part that is hit; drawn faults
+ * count through the parts there are.
+ */
 import { utf8 } from "../../../src/base/bytes.ts";
 import type { Offset } from "../../../src/model/ids.ts";
 import type { Entry } from "../../../src/ports/key-value-store.ts";
 import { placeBatch, readBatchHeader } from "../../../src/record/batch.ts";
 import { batchKey, isBatchKey, keyOffset } from "../../../src/storage/segment-keys.ts";
 import type { SimBroker } from "../cluster/cluster.ts";
+import { parentOf } from "../world/disk-tree.ts";
 import type { StoreState } from "../world/store-state.ts";
 
 const LOGS = "/data/logs";
@@ -77,6 +81,81 @@ export function flipSnapshots(broker: SimBroker, word: string): void {
   }
   if (count === 0) throw new Error(`no snapshot says ${word}`);
   disk.faultsCount++;
+}
+
+/** One bit of a batch in some segment; false: there is no batch. */
+export function flipSomeBatch(broker: SimBroker, nth: number): boolean {
+  const batches = segments(broker).flatMap(({ store, entries }) =>
+    entries.map((entry) => ({ store, entry })),
+  );
+  const found = batches[nth % batches.length];
+  if (found === undefined) return false;
+  const { key, value } = found.entry;
+  found.store.rot(key, flipped(value, nth % value.length));
+  return true;
+}
+
+/** One bit of an entry of the metadata log; false: it is empty. */
+export function flipSomeMetadata(broker: SimBroker, nth: number): boolean {
+  const entries = metadataEntries(broker);
+  const entry = entries[nth % entries.length];
+  if (entry === undefined) return false;
+  const { key, value } = entry;
+  storeAt(broker, METADATA_LOG).rot(key, flipped(value, nth % value.length));
+  return true;
+}
+
+/** One bit of a snapshot of the metadata; false: there is none. */
+export function flipSomeSnapshot(broker: SimBroker, nth: number): boolean {
+  const { disk } = broker.node;
+  const files = [...disk.below(SNAPSHOTS)].flatMap(([, node]) =>
+    node.type === "file" && node.content.length > 0 ? [node] : [],
+  );
+  const file = files[nth % files.length];
+  if (file === undefined) return false;
+  file.content = flipped(file.content, nth % file.content.length);
+  return true;
+}
+
+/** The last batches of some partition's log are gone, fsynced as they were; false: there are none. */
+export function loseSomeTail(broker: SimBroker, nth: number, count: number): boolean {
+  const logs = new Map<string, ReturnType<typeof segments>[number]>();
+  for (const segment of segments(broker)) logs.set(parentOf(segment.path), segment);
+  const found = [...logs.values()][nth % logs.size];
+  if (found === undefined) return false;
+  found.store.perform(
+    found.entries.slice(-count).map(({ key }) => ({ type: "delete", key })),
+    true,
+  );
+  return true;
+}
+
+/** The last entries of the metadata log are gone; false: it is empty. */
+export function loseSomeMetadata(broker: SimBroker, count: number): boolean {
+  if (metadataEntries(broker).length === 0) return false;
+  loseMetadata(broker, count);
+  return true;
+}
+
+function metadataEntries(broker: SimBroker): readonly Entry[] {
+  if (broker.node.disk.node(METADATA_LOG)?.type !== "store") return [];
+  const entries = [...storeAt(broker, METADATA_LOG).entries()];
+  return entries.filter(({ key, value }) => key.length === 9 && value.length > 0);
+}
+
+/** Those that hold batches, by path: the last of a directory is the log's newest. */
+function segments(broker: SimBroker): readonly {
+  readonly path: string;
+  readonly store: StoreState;
+  readonly entries: readonly Entry[];
+}[] {
+  return [...broker.node.disk.below(LOGS)]
+    .flatMap(([path, node]) => {
+      if (node.type !== "store") return [];
+      const entries = [...node.state.entries()].filter(({ key }) => isBatchKey(key));
+      return entries.length === 0 ? [] : [{ path, store: node.state, entries }];
+    })
+    .sort((left, right) => (left.path < right.path ? -1 : 1));
 }
 
 function flipped(bytes: Uint8Array, at: number): Uint8Array {

@@ -5,13 +5,7 @@
  */
 import { z } from "zod";
 import type { SimBroker } from "../cluster/cluster.ts";
-import {
-  flipSomeBatch,
-  flipSomeMetadata,
-  flipSomeSnapshot,
-  loseSomeMetadata,
-  loseSomeTail,
-} from "./damage.ts";
+import { flipSomeBatch, flipSomeMetadata, flipSomeSnapshot, loseSomeMetadata } from "./damage.ts";
 import { defineFault, type FaultKind } from "./fault-kind.ts";
 import type { Stage } from "./stage.ts";
 import { target } from "./target.ts";
@@ -20,9 +14,15 @@ const NTH_MAX = 1_000_000;
 const LOST_MAX = 8;
 const nth = z.number().int().min(0).max(NTH_MAX);
 
-function damaged(stage: Stage, broker: SimBroker, downMs: number, hit: () => boolean): boolean {
+function damaged(
+  stage: Stage,
+  broker: SimBroker,
+  how: { readonly what: string; readonly downMs: number; readonly hit: () => boolean },
+): boolean {
   const { atlas, cluster } = stage;
+  const { what, downMs, hit } = how;
   if (!atlas.mayDamage(broker)) return false;
+  stage.note(`broker ${broker.id}: ${what}`);
   const release = stage.down(broker, "crash");
   stage.later(downMs, release);
   cluster.damage(broker);
@@ -52,34 +52,35 @@ const bitRot = defineFault({
   begin(stage, { on, of, nth: at, durationMs }) {
     const broker = stage.resolve(on);
     if (broker === undefined) return false;
-    stage.note(`broker ${broker.id}: a bit of a ${of} flips`);
-    return damaged(stage, broker, durationMs, () => FLIPS[of](broker, at));
+    return damaged(stage, broker, {
+      what: `a bit of a ${of} flips`,
+      downMs: durationMs,
+      hit: () => FLIPS[of](broker, at),
+    });
   },
 });
 
+/**
+ * The end of the metadata log, whose mark vouches for every entry. Of a partition's log the newest
+ * batches lie above its mark, and nobody could miss them.
+ */
 const lostTail = defineFault({
   kind: "lost-tail",
   class: "disk",
-  params: {
-    on: target,
-    of: z.enum(["log", "metadata"]),
-    nth,
-    count: z.number().int().min(1).max(LOST_MAX),
-  },
+  params: { on: target, count: z.number().int().min(1).max(LOST_MAX) },
   draw: (draw) => ({
     on: draw.target(),
-    of: draw.prng.pick(["log", "metadata"] as const),
-    nth: draw.prng.below(NTH_MAX),
     count: draw.prng.between(1, LOST_MAX),
     durationMs: draw.prng.between(10, 5_000),
   }),
-  begin(stage, { on, of, nth: at, count, durationMs }) {
+  begin(stage, { on, count, durationMs }) {
     const broker = stage.resolve(on);
     if (broker === undefined) return false;
-    stage.note(`broker ${broker.id}: the last ${count} of a ${of} are lost`);
-    return damaged(stage, broker, durationMs, () =>
-      of === "log" ? loseSomeTail(broker, at, count) : loseSomeMetadata(broker, count),
-    );
+    return damaged(stage, broker, {
+      what: `the last ${count} entries of its metadata log are lost`,
+      downMs: durationMs,
+      hit: () => loseSomeMetadata(broker, count),
+    });
   },
 });
 

@@ -8,7 +8,6 @@ import type { Entry } from "../../../src/ports/key-value-store.ts";
 import { placeBatch, readBatchHeader } from "../../../src/record/batch.ts";
 import { batchKey, isBatchKey, keyOffset } from "../../../src/storage/segment-keys.ts";
 import type { SimBroker } from "../cluster/cluster.ts";
-import { parentOf } from "../world/disk-tree.ts";
 import type { StoreState } from "../world/store-state.ts";
 
 const LOGS = "/data/logs";
@@ -117,19 +116,6 @@ export function flipSomeSnapshot(broker: SimBroker, nth: number): boolean {
   return true;
 }
 
-/** The last batches of some partition's log are gone, fsynced as they were; false: there are none. */
-export function loseSomeTail(broker: SimBroker, nth: number, count: number): boolean {
-  const logs = new Map<string, ReturnType<typeof segments>[number]>();
-  for (const segment of segments(broker)) logs.set(parentOf(segment.path), segment);
-  const found = [...logs.values()][nth % logs.size];
-  if (found === undefined) return false;
-  found.store.perform(
-    found.entries.slice(-count).map(({ key }) => ({ type: "delete", key })),
-    true,
-  );
-  return true;
-}
-
 /** The last entries of the metadata log are gone; false: it is empty. */
 export function loseSomeMetadata(broker: SimBroker, count: number): boolean {
   if (metadataEntries(broker).length === 0) return false;
@@ -143,19 +129,15 @@ function metadataEntries(broker: SimBroker): readonly Entry[] {
   return entries.filter(({ key, value }) => key.length === 9 && value.length > 0);
 }
 
-/** Those that hold batches, by path: the last of a directory is the log's newest. */
-function segments(broker: SimBroker): readonly {
-  readonly path: string;
-  readonly store: StoreState;
-  readonly entries: readonly Entry[];
-}[] {
-  return [...broker.node.disk.below(LOGS)]
-    .flatMap(([path, node]) => {
-      if (node.type !== "store") return [];
-      const entries = [...node.state.entries()].filter(({ key }) => isBatchKey(key));
-      return entries.length === 0 ? [] : [{ path, store: node.state, entries }];
-    })
-    .sort((left, right) => (left.path < right.path ? -1 : 1));
+/** Those that hold batches. */
+function segments(
+  broker: SimBroker,
+): readonly { readonly store: StoreState; readonly entries: readonly Entry[] }[] {
+  return [...broker.node.disk.below(LOGS)].flatMap(([, node]) => {
+    if (node.type !== "store") return [];
+    const entries = [...node.state.entries()].filter(({ key }) => isBatchKey(key));
+    return entries.length === 0 ? [] : [{ store: node.state, entries }];
+  });
 }
 
 function flipped(bytes: Uint8Array, at: number): Uint8Array {

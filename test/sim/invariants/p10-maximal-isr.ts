@@ -68,6 +68,8 @@ export function maximalIsr(context: RunContext): Invariant {
       }
     },
     onHighWatermark({ node, key, leaderEpoch, highWatermark }) {
+      // Deleted as far as some broker knows: members may have removed their replicas before the leader.
+      if (partitionByKey(context.newestImage(), key) === undefined) return;
       for (const proposal of open.get(key) ?? []) {
         if (proposal.node !== node || proposal.leaderEpoch !== leaderEpoch) continue;
         for (const id of proposal.members) {

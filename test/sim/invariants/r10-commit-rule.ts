@@ -22,8 +22,9 @@ export function commitRule(context: RunContext): Invariant {
     return set.filter(({ id, directoryId }) => {
       const node = context.nodeOf(id);
       const log = context.quorum.log(node);
-      if (log.mark()?.directoryId !== directoryId) return context.wasWiped(node);
-      return log.holdsDurably(index, term);
+      // Its disk may have lost what it once held.
+      if (context.wasWiped(node)) return true;
+      return log.mark()?.directoryId === directoryId && log.holdsDurably(index, term);
     });
   }
 

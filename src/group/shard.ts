@@ -371,16 +371,27 @@ export class GroupShard {
     }
   }
 
-  /** Drops offsets of topics that are gone; `topicId` undefined: the offset does not know its topic's. */
-  dropOffsets(isGone: (topic: string, topicId: TopicId | undefined) => boolean): void {
-    for (const group of this.#groups.values()) {
-      const changes: OffsetChange[] = [];
-      for (const [topic, partition, { value }] of group.offsets.entries()) {
-        if (!isGone(topic, value?.topicId)) continue;
-        changes.push({ topic, partition, value: undefined });
-      }
-      this.#proposeOffsets(group, changes);
+  /** A group's offsets of topics that are gone; `topicId` undefined: it does not know its topic's. */
+  goneOffsets(
+    groupId: string,
+    isGone: (topic: string, topicId: TopicId | undefined) => boolean,
+  ): DeleteOffsets | undefined {
+    const partitions: DeleteOffsets["partitions"][number][] = [];
+    for (const [topic, partition, { value }] of this.#groups.get(groupId)?.offsets.entries() ??
+      []) {
+      if (isGone(topic, value?.topicId)) partitions.push({ topic, partition });
     }
+    return partitions.length === 0 ? undefined : { groupId, partitions };
+  }
+
+  /** As `goneOffsets` found them. */
+  dropOffsets({ groupId, partitions }: DeleteOffsets): void {
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return;
+    this.#proposeOffsets(
+      group,
+      partitions.map(({ partition, topic }) => ({ topic, partition, value: undefined })),
+    );
   }
 
   // Groups.

@@ -9,6 +9,7 @@
  */
 import {
   type Answer,
+  type DeleteOffsets,
   type GroupCall,
   type GroupError,
   type GroupResults,
@@ -240,10 +241,13 @@ export class CoordinatorShard implements LeaderListener {
         at = leader.log.logStartOffset;
       }
     }
+    const gone = await this.#goneOffsets();
     if (this.#state !== "loading") return;
     this.#state = "active";
     this.#groups.loaded(this.#options.now());
-    this.#dropGoneTopics();
+    for (const each of gone) this.#groups.dropOffsets(each);
+    for (const topic of this.#deletedTopics) this.#groups.onTopicDeleted(topic);
+    this.#deletedTopics.clear();
     this.#afterChange();
     if (target > 0) {
       logger.info("groups were loaded", {
@@ -257,18 +261,27 @@ export class CoordinatorShard implements LeaderListener {
   }
 
   /**
-   * Deleted while nobody coordinated, or while the groups were read; perhaps made anew since, which
-   * the id tells. The metadata here is not older than the record by which this replica leads;
-   * whatever an earlier coordinator took offsets for is therefore in it, unless it was deleted.
+   * Offsets of topics that were deleted while nobody coordinated, and perhaps made anew since, which
+   * the id tells; looked for in slices. The metadata here is not older than the record by which this
+   * replica leads; whatever an earlier coordinator took offsets for is therefore in it, unless it
+   * was deleted. What is deleted from now on comes as `onTopicDeleted`.
    */
-  #dropGoneTopics(): void {
+  async #goneOffsets(): Promise<readonly DeleteOffsets[]> {
+    const { clock, timers } = this.#ports;
     const { topicIdOf } = this.#options;
-    this.#groups.dropOffsets((topic, topicId) => {
-      const current = topicIdOf(topic);
-      if (current === undefined) return true;
-      return topicId === undefined ? this.#deletedTopics.has(topic) : topicId !== current;
-    });
-    this.#deletedTopics.clear();
+    const gone: DeleteOffsets[] = [];
+    let sliceMs = clock.monotonicMs();
+    for (const groupId of this.#groups.groupIds()) {
+      const found = this.#groups.goneOffsets(groupId, (topic, topicId) => {
+        const current = topicIdOf(topic);
+        return current === undefined || (topicId !== undefined && topicId !== current);
+      });
+      if (found !== undefined) gone.push(found);
+      if (clock.monotonicMs() - sliceMs < SLICE_MS) continue;
+      await timers.yield();
+      sliceMs = clock.monotonicMs();
+    }
+    return gone;
   }
 
   /** The groups may have answers, records and deadlines now. */

@@ -4,7 +4,12 @@
  * restart; I4: along a log the epochs of one producer id never fall. Source: KIP-98, KIP-360.
  */
 import type { ObservedBatch, ObservedLog } from "../cluster/observed-logs.ts";
-import { describeBatch, type Invariant, type RunContext } from "../cluster/run-context.ts";
+import {
+  describeBatch,
+  type Invariant,
+  logStart,
+  type RunContext,
+} from "../cluster/run-context.ts";
 
 const SEQUENCES = 0x8000_0000;
 
@@ -40,11 +45,15 @@ export function noDuplicates(context: RunContext): Invariant {
       written.set(id, batches);
       let at = batches.length;
       while (at > 0 && (batches[at - 1] as ObservedBatch).baseOffset > batch.baseOffset) at--;
-      const before = batches[at - 1];
+      const neighbour = batches[at - 1];
       batches.splice(at, 0, batch);
+      const start = logStart(context, log.node, log.key);
+      // Segments that are out of the log go from the disk one by one, in any order.
+      const before = (neighbour?.endOffset ?? 0) <= start ? undefined : neighbour;
+      const first = start === 0 && (batch.baseOffset === 0 || log.startOffset === 0);
       const expected =
         before === undefined
-          ? batch.baseOffset === 0 || log.startOffset === 0
+          ? first
             ? 0
             : batch.baseSequence
           : (before.baseSequence + before.recordsCount) % SEQUENCES;

@@ -158,7 +158,8 @@ export class FollowerStream implements FeedOwner {
   onRead(feed: PartitionFeed): void {
     this.#reads--;
     this.onReady(feed);
-    this.#readNext();
+    // Also if the feed is gone: its place at the disk is free.
+    if (!this.#closed) this.#pump.schedule();
   }
 
   refuse(feed: PartitionFeed, refusal: Omit<FetchRefusal, "handle">): void {
@@ -314,14 +315,16 @@ export class FollowerStream implements FeedOwner {
     this.#pump.schedule();
   }
 
-  #readNext(): void {
-    for (const feed of this.#behind) {
-      if (this.#reads >= CATCH_UP_READS_COUNT || this.#closed) return;
-      this.#behind.delete(feed);
-      this.#ready.add(feed);
-      this.#pump.schedule();
-      return;
-    }
+  /**
+   * Gives a free place at the disk to the next feed that waits for one. Asked after every feed, not
+   * only after a read: whoever got the place may find in memory what it needs, or lack credit, and
+   * would leave the others waiting for the end of a read that never began.
+   */
+  #admitBehind(): void {
+    const [feed] = this.#behind;
+    if (feed === undefined || this.#reads >= CATCH_UP_READS_COUNT) return;
+    this.#behind.delete(feed);
+    this.#ready.add(feed);
   }
 
   #send(): void {
@@ -330,7 +333,9 @@ export class FollowerStream implements FeedOwner {
       this.#stream.send({ type: "refuse", partitions: this.#refusals });
       this.#refusals = [];
     }
-    while (this.#ready.size > 0 && this.#writable && !this.#closed) {
+    while (this.#writable && !this.#closed) {
+      this.#admitBehind();
+      if (this.#ready.size === 0) return;
       const partitions: FetchedPartition[] = [];
       let roomBytes: number = LIMITS.replicationFrameBytes;
       for (const feed of this.#ready) {

@@ -46,6 +46,10 @@ export class MemoryLog implements PartitionLog {
   autoSync = true;
   /** True: reads answer with promises, as if nothing were cached. */
   cold = false;
+  /** So many reads of a cold log; then everything is cached. */
+  coldReadsCount = Number.POSITIVE_INFINITY;
+  /** How long the disk takes for a read. */
+  seek: () => Promise<void> = () => Promise.resolve();
   /** What was done to the log from outside, in order. */
   readonly operations: string[] = [];
 
@@ -99,7 +103,7 @@ export class MemoryLog implements PartitionLog {
       out.push(batch);
       bytes += batch.bytes.length;
     }
-    return this.cold ? Promise.resolve(out) : out;
+    return this.cold && this.coldReadsCount-- > 0 ? this.seek().then(() => out) : out;
   }
 
   async truncateTo(offset: Offset): Promise<void> {

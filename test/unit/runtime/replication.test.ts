@@ -125,6 +125,28 @@ describe("a leader and its followers", () => {
     ]);
   });
 
+  // Few partitions read from disk at a time; others wait until one of them has read.
+  test("partitions that wait for the disk are sent also if others find what they need in memory", async () => {
+    const all = Array.from({ length: 12 }, (_, index) => index);
+    const parts = (partitionEpoch: number) =>
+      image(all.map(() => partition({ isr: [1, 2], partitionEpoch })));
+    await cluster.begin(parts(1));
+    cluster.member(3).manager.onMetadata(image([]));
+    await cluster.run(100);
+    for (const index of all) {
+      for (let count = 0; count < 12; count++) cluster.append(1, "x".repeat(50_000), index);
+    }
+    await cluster.run(100);
+    for (const index of all) {
+      const log = cluster.log(1, index);
+      log.cold = true;
+      log.coldReadsCount = index < 2 ? 2 : 1;
+      log.seek = () => cluster.member(1).memory.ports.timers.sleep(10);
+    }
+    cluster.publish(parts(2));
+    await cluster.until(() => all.every((index) => cluster.log(3, index).durableEndOffset === 12));
+  });
+
   test("a follower whose disk stands still is sent one window and no more", async () => {
     await cluster.begin(image([partition()]));
     cluster.log(3).autoSync = false;

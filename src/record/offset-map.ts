@@ -35,8 +35,10 @@ export class OffsetMap {
     assert(loadFactor > 0 && loadFactor < 1, "a map that may be full is searched for ever");
     const room = Math.floor(bytes / OFFSET_MAP_ENTRY_BYTES);
     const wanted = Math.ceil(entriesCountMax / loadFactor) + 1;
-    // A prime, so that every step of the second hash comes by all slots.
-    this.#slots = primeAtMost(Math.max(Math.min(room, wanted), 3));
+    // A prime, so that every step of the second hash comes by all slots; as large as wanted if there
+    // is room, or a batch of as many keys as announced would not fit.
+    const prime = primeAtLeast(Math.max(Math.min(room, wanted), 3));
+    this.#slots = prime <= room ? prime : primeAtMost(Math.max(room, 3));
     this.#limit = Math.max(1, Math.floor(this.#slots * loadFactor));
     this.#hash = new SipHash(options.hashKey);
     this.#hashes = new Uint32Array(this.#slots * 4);
@@ -102,6 +104,10 @@ export class OffsetMap {
     }
     return slot;
   }
+}
+
+function primeAtLeast(bound: number): number {
+  for (let candidate = bound; ; candidate++) if (isPrime(candidate)) return candidate;
 }
 
 function primeAtMost(bound: number): number {

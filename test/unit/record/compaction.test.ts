@@ -83,6 +83,18 @@ describe("OffsetMap", () => {
     expect(map.get(utf8("one more"), 0, 8)).toBe(-1);
   });
 
+  test("has room for as many keys as it was made for", () => {
+    for (let entriesCountMax = 1; entriesCountMax <= 300; entriesCountMax++) {
+      const bytes = 1_000 * OFFSET_MAP_ENTRY_BYTES;
+      const hashKey = new Uint8Array(16);
+      const map = new OffsetMap({ bytes, loadFactor: 0.9, entriesCountMax, hashKey });
+      for (let offset = 0; offset < entriesCountMax; offset++) {
+        const key = utf8(`key ${offset}`);
+        expect(map.put(key, 0, key.length, offset)).toBe(true);
+      }
+    }
+  });
+
   test("takes no more memory than its entries need", () => {
     expect(mapOf({}).isFull).toBe(false);
     const small = new OffsetMap({

@@ -166,10 +166,13 @@ export class LogCleaning {
   /** False if the map is full: the batch counts as not looked at. */
   async #mapBatch(batch: Batch): Promise<boolean> {
     const { header } = batch;
+    const { firstDirtyOffset } = this.#cleanable;
     if (isControl(header) || header.recordsCount === 0) return true;
     const cursor = new RecordCursor(header, await openBatch(batch, this.#log.context.ports.codecs));
     for (let count = 1; cursor.next(); count++) {
-      if (cursor.hasKey) {
+      // The log may start within the batch, or the batch have grown over where the last cleaning
+      // ended: memory is for the keys of what is dirty.
+      if (cursor.hasKey && cursor.offset >= firstDirtyOffset) {
         const { bytes, keyStart, keyEnd, offset } = cursor;
         if (!this.#lastOffsets.put(bytes, keyStart, keyEnd, offset)) return false;
       }

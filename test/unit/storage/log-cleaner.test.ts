@@ -238,6 +238,20 @@ describe("cleaning", () => {
     expect(memory.logs.some(({ message }) => message.includes("without key"))).toBe(true);
   });
 
+  test("cleans a log that starts within a batch of many keys", async () => {
+    await start({ cleanupPolicy: ["compact", "delete"], retentionMs: -1, segmentBytes: 3_000 });
+    const keys = Array.from({ length: 40 }, (_, index) => `k${index}`);
+    append(keys.map((key) => ({ key, value: "x".repeat(60) })));
+    append([{ key: "other", value: "x".repeat(2_900) }]);
+    append([{ key: "other", value: "x".repeat(2_900) }]);
+    await log.flush();
+    log.saveHighWatermark(log.logEndOffset);
+    await log.raiseLogStart(39);
+    await memory.ports.timers.sleep(4 * BACKOFF_MS);
+    expect(memory.logs.filter(({ level }) => level === "error")).toEqual([]);
+    expect(memory.logs.some(({ message }) => message === "log cleaned")).toBe(true);
+  });
+
   test("puts a log aside that it cannot read, says so, and cleans the others", async () => {
     await start({ cleanupPolicy: ["delete"] });
     const garbage = keyedBatch([{ key: "k", value: "x" }], { baseOffset: 0 });

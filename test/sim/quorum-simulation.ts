@@ -4,7 +4,7 @@
  */
 import { concatBytes, readUint32, text, utf8, writeInt32 } from "../../src/base/bytes.ts";
 import type { Prng } from "../../src/base/prng.ts";
-import type { BrokerApi } from "../../src/broker/broker-api.ts";
+import type { DoorApi } from "../../src/broker/broker-api.ts";
 import { EMPTY_IMAGE, type MetadataImage } from "../../src/metadata/image.ts";
 import type { BrokerConfig } from "../../src/model/broker-config.ts";
 import type { LogIndex, Term } from "../../src/model/ids.ts";
@@ -111,7 +111,7 @@ async function startNode(ports: Ports, config: BrokerConfig): Promise<QuorumNode
       offsets: (stream) => stream.close(),
     },
   );
-  const api = { image: () => machine.image } as BrokerApi;
+  const api = { image: () => machine.image } as DoorApi;
   return { api, driver, machine, quorum: () => driver.status(), stop: () => driver.close() };
 }
 

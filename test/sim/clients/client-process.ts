@@ -93,6 +93,20 @@ export class ClientMachine {
     if (!this.#ending) this.#startLater();
   }
 
+  /** Stands still for so long, and does not know of it. */
+  freeze(durationMs: number): void {
+    const { network, world } = this.#options;
+    if (!this.running || this.node.paused) return;
+    world.note(`${this.#process} is frozen for ${durationMs} ms`);
+    this.node.pause();
+    network.nodePaused(this.node);
+    world.schedule(durationMs, `${this.node.name} goes on`, () => this.thaw());
+  }
+
+  thaw(): void {
+    if (this.node.paused) this.node.resume();
+  }
+
   /** Lets the process come to an end; it is not started again. */
   end(): void {
     this.#ending = true;

@@ -8,11 +8,13 @@ import { ADMIN_METHODS, type AdminMethod } from "../../../src/api/grpc/admin.ts"
 import { BidiStream } from "../../../src/api/grpc/bidi-stream.ts";
 import { decoder } from "../../../src/api/grpc/decoder.ts";
 import { serveFetch } from "../../../src/api/grpc/fetch-stream.ts";
+import { serveGroups } from "../../../src/api/grpc/group-stream.ts";
+import { GROUP_METHODS } from "../../../src/api/grpc/groups.ts";
 import { GRPC_LISTENER } from "../../../src/api/grpc/image-messages.ts";
 import { serveProduce } from "../../../src/api/grpc/produce-stream.ts";
 import { serviceError, statusOf } from "../../../src/api/grpc/status.ts";
 import { answerUnary } from "../../../src/api/grpc/unary.ts";
-import type { BrokerApi } from "../../../src/broker/broker-api.ts";
+import type { DoorApi } from "../../../src/broker/broker-api.ts";
 import { ottla } from "../../../src/gen/ottla.js";
 import { encodeMessage, type MessageType } from "../../../src/grpc/messages.ts";
 import type { BrokerConfig } from "../../../src/model/broker-config.ts";
@@ -23,8 +25,10 @@ import { type ClientUp, type DoorEnd, listenForClients } from "./client-channel.
 
 const { v1 } = ottla;
 
+const METHODS = { ...ADMIN_METHODS, ...GROUP_METHODS } as Readonly<Record<string, unknown>>;
+
 export interface SimDoorOptions {
-  readonly broker: BrokerApi;
+  readonly broker: DoorApi;
   readonly ports: Ports;
   readonly config: Pick<BrokerConfig, "listeners" | "requestTimeoutMs" | "fetchMaxBytes">;
 }
@@ -65,6 +69,9 @@ class Door {
         this.#bidi(end, v1.FetchRequest, (stream) =>
           serveFetch({ broker, stream, maxBytes: config.fetchMaxBytes }),
         );
+      } else if (first.type === "open" && first.method === "Session") {
+        const { broker, ports } = this.#options;
+        this.#bidi(end, v1.GroupCalls, (stream) => serveGroups({ broker, ports, stream }));
       } else end.send({ type: "status", code: 0, details: "", metadata: {} });
     };
   }
@@ -93,10 +100,7 @@ class Door {
 
   #unary(end: DoorEnd, call: Extract<ClientUp, { type: "unary" }>): void {
     const { broker, config, ports } = this.#options;
-    const method = (ADMIN_METHODS as Readonly<Record<string, unknown>>)[call.method] as AdminMethod<
-      object,
-      object
-    >;
+    const method = METHODS[call.method] as AdminMethod<object, object, DoorApi>;
     const request = decoder(method.request)(asBuffer(call.bytes));
     const { method: name, timeoutMs: leftMs } = call;
     // Nobody listens any more once the client has closed; the call itself goes on.

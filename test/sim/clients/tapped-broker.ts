@@ -5,6 +5,7 @@
  */
 import type {
   BrokerApi,
+  DoorApi,
   FetchedOne,
   FetchSession,
   FetchStartOne,
@@ -47,8 +48,20 @@ function idOf({ key, leaderEpoch, life, node }: HighWatermarkShown): string {
   return `${node} ${life} ${key} ${leaderEpoch}`;
 }
 
-export function tappedBroker(api: BrokerApi, tap: Tap): BrokerApi {
+export function tappedBroker(api: DoorApi, tap: Tap): DoorApi {
   return {
+    findCoordinator: (groupId) => api.findCoordinator(groupId),
+    joinGroup: (request) => api.joinGroup(request),
+    syncGroup: (request) => api.syncGroup(request),
+    heartbeat: (request) => api.heartbeat(request),
+    leaveGroup: (request) => api.leaveGroup(request),
+    offsetCommit: (request) => api.offsetCommit(request),
+    offsetFetch: (request) => api.offsetFetch(request),
+    listGroups: (request) => api.listGroups(request),
+    describeGroups: (groupIds) => api.describeGroups(groupIds),
+    deleteGroups: (groupIds) => api.deleteGroups(groupIds),
+    deleteOffsets: (request) => api.deleteOffsets(request),
+    watchGroup: (groupId, listener) => api.watchGroup(groupId, listener),
     brokerId: api.brokerId,
     image: () => api.image(),
     controllerId: () => api.controllerId(),

@@ -3,7 +3,7 @@
  * at all, and how busy each is. Some runs only write and read, some are all administration.
  */
 import type { Prng } from "../../../src/base/prng.ts";
-import { COMPRESSIONS, type Compression } from "../../../src/client/index.ts";
+import { type AssignorName, COMPRESSIONS, type Compression } from "../../../src/client/index.ts";
 import type { Acks } from "../../history/format.ts";
 
 export interface ProducerPlan {
@@ -30,6 +30,24 @@ export interface ConsumerPlan {
   readonly autoOffsetReset: "earliest" | "latest" | "none";
 }
 
+export interface GroupPlan {
+  readonly groupId: string;
+  readonly membersCount: number;
+  /** Of them, those with an instance id. */
+  readonly staticCount: number;
+  readonly strategy: AssignorName;
+  readonly sessionTimeoutMs: number;
+  readonly maxPollIntervalMs: number;
+  /** 0: commits by hand. */
+  readonly autoCommitMs: number;
+  readonly pollMs: number;
+  /** One poll in so many is followed by a rest of up to `slowMs`. */
+  readonly slowOneIn: number;
+  readonly slowMs: number;
+  /** Mean time until one of its members is frozen, for up to twice its session; 0: none is. */
+  readonly freezeMs: number;
+}
+
 export interface AdminPlan {
   readonly intervalMs: number;
   /** Topics that are created, written to, deleted and created again. */
@@ -51,6 +69,9 @@ export interface WorkloadPlan {
   }[];
   readonly producers: readonly ProducerPlan[];
   readonly consumers: readonly ConsumerPlan[];
+  readonly groups: readonly GroupPlan[];
+  /** Whether the offsets topic is compacted early. */
+  readonly compactsOffsets: boolean;
   readonly admin: AdminPlan | undefined;
   /** What brokers are configured with because of the workload. */
   readonly properties: Readonly<Record<string, string>>;
@@ -85,6 +106,8 @@ export function drawWorkload(prng: Prng, minIsr: number): WorkloadPlan {
       keysCount,
     };
   });
+  const grouping = prng.fork("groups");
+  const groups = grouping.chance(1, 3) ? drawGroups(grouping) : [];
   const producersCount = prng.between(1, 4);
   const perSecond = prng.pick(RECORDS_PER_SECOND);
   return {
@@ -100,7 +123,12 @@ export function drawWorkload(prng: Prng, minIsr: number): WorkloadPlan {
       autoOffsetReset: admin?.deletes === true ? "none" : prng.pick(["none", "earliest", "latest"]),
     })),
     admin,
-    properties: isCompacted ? drawCleaner(compaction) : {},
+    groups,
+    compactsOffsets: groups.length > 0 && grouping.chance(1, 2),
+    properties: {
+      ...(isCompacted || groups.length > 0 ? drawCleaner(compaction) : {}),
+      ...(groups.length > 0 ? drawCoordinator(grouping) : {}),
+    },
     crashMs: prng.pick([0, 0, 4_000, 15_000]),
     breakMs: prng.pick([0, 0, 800, 5_000]),
   };
@@ -121,6 +149,35 @@ function drawProducer(prng: Prng, index: number, recordsPerSecond: number): Prod
     valueBytes: prng.pick([10, 200, 2_000]),
     deliveryTimeoutMs: prng.pick([1_500, 10_000, 120_000]),
     requestTimeoutMs: prng.pick([1_000, 5_000, 30_000]),
+  };
+}
+
+function drawGroups(prng: Prng): readonly GroupPlan[] {
+  return Array.from({ length: prng.pick([1, 1, 2]) }, (_, index) => {
+    const membersCount = prng.between(1, 5);
+    const sessionTimeoutMs = prng.pick([600, 1_500, 4_000]);
+    return {
+      groupId: `group-${index + 1}`,
+      membersCount,
+      staticCount: prng.chance(1, 3) ? prng.between(1, membersCount) : 0,
+      strategy: prng.pick(["range", "roundrobin", "sticky", "cooperative-sticky"] as const),
+      sessionTimeoutMs,
+      maxPollIntervalMs: prng.pick([2_000, 60_000]),
+      autoCommitMs: prng.pick([0, 100, 1_000]),
+      pollMs: prng.pick([50, 300]),
+      slowOneIn: prng.pick([5, 50]),
+      slowMs: prng.pick([50, 400, 3_000]),
+      freezeMs: prng.pick([0, 2_000, 6_000]),
+    };
+  });
+}
+
+function drawCoordinator(prng: Prng): Readonly<Record<string, string>> {
+  return {
+    "offsets.topic.num.partitions": String(prng.between(1, 3)),
+    "group.initial.rebalance.delay.ms": prng.pick(["0", "0", "300"]),
+    "group.min.session.timeout.ms": "300",
+    "group.coordinator.append.linger.ms": prng.pick(["-1", "0", "5"]),
   };
 }
 

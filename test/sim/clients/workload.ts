@@ -3,6 +3,7 @@
  * everything once more and has the history judged.
  */
 import type { Prng } from "../../../src/base/prng.ts";
+import { partitionKey } from "../../../src/model/ids.ts";
 import { checkHistory, type Verdict } from "../../history/check.ts";
 import { type HistoryLine, HistoryWriter } from "../../history/format.ts";
 import type { Cluster } from "../cluster/cluster.ts";
@@ -13,8 +14,10 @@ import { type ClientLife, ClientMachine } from "./client-process.ts";
 import type { ClientShared } from "./client-shared.ts";
 import { consume } from "./consume-life.ts";
 import { readAll } from "./final-read.ts";
+import { GroupLedger } from "./group-ledger.ts";
+import { consumeInGroup, tuneOffsetsTopic } from "./group-life.ts";
 import { produce } from "./produce-life.ts";
-import type { WorkloadPlan } from "./workload-plan.ts";
+import type { GroupPlan, WorkloadPlan } from "./workload-plan.ts";
 
 export interface WorkloadOptions {
   readonly cluster: Cluster;
@@ -32,6 +35,8 @@ export class Workload {
   readonly history: HistoryWriter;
   readonly #writers: readonly ClientMachine[];
   readonly #readers: readonly ClientMachine[];
+  readonly #members: readonly { readonly plan: GroupPlan; readonly machine: ClientMachine }[];
+  readonly #ledger: GroupLedger;
   readonly #cluster: Cluster;
   readonly #prng: Prng;
   readonly #plan: WorkloadPlan;
@@ -70,9 +75,25 @@ export class Workload {
         : [this.#machine("admin", (life) => administer(shared, admin, life))]),
       ...(admin?.churns === true ? [this.#machine("churn", (life) => churn(shared, life))] : []),
     ];
-    this.#readers = plan.consumers.map((each, index) =>
-      this.#machine(`consumer-${index + 1}`, (life) => consume(shared, each, life)),
+    const keepsAll = plan.topics.filter(({ keysCount }) => keysCount === undefined);
+    const wholeTopics = admin?.deletes === true ? [] : keepsAll.map(({ name }) => name);
+    this.#ledger = new GroupLedger(cluster, wholeTopics);
+    cluster.watch([this.#ledger]);
+    const ledger = this.#ledger;
+    this.#members = plan.groups.flatMap((each) =>
+      Array.from({ length: each.membersCount }, (_, index) => {
+        const membership = { plan: each, index, ledger };
+        const name = `${each.groupId}-member-${index + 1}`;
+        const machine = this.#machine(name, (life) => consumeInGroup(shared, membership, life));
+        return { plan: each, machine };
+      }),
     );
+    this.#readers = [
+      ...plan.consumers.map((each, index) =>
+        this.#machine(`consumer-${index + 1}`, (life) => consume(shared, each, life)),
+      ),
+      ...this.#members.map(({ machine }) => machine),
+    ];
   }
 
   get #machines(): readonly ClientMachine[] {
@@ -122,11 +143,19 @@ export class Workload {
     const { breakMs, crashMs } = this.#plan;
     if (crashMs > 0) this.#crashLater(crashMs);
     if (breakMs > 0) this.#breakLater(breakMs);
+    for (const group of this.#plan.groups) if (group.freezeMs > 0) this.#freezeLater(group);
+    if (this.#plan.compactsOffsets) this.#tune();
   }
 
   /** No client crashes any more, and none is cut off. */
   heal(): void {
     this.#disturbing = false;
+    for (const { machine } of this.#members) machine.thaw();
+  }
+
+  /** Every group has been given everything that the logs hold, of those that keep all. */
+  get groupsCaughtUp(): boolean {
+    return this.#behind() === undefined;
   }
 
   /** Lets all but consumers come to their ends; producers wait for their outcomes. */
@@ -158,7 +187,47 @@ export class Workload {
     const { unsettled } = this.#shared.counts;
     const sends = [...unsettled.values()].slice(0, 5).map(({ key, value }) => `${value} to ${key}`);
     const running = this.#machines.filter((each) => each.running).map(({ node }) => node.name);
-    return `${unsettled.size} sends wait (${sends.join(", ")}), running are ${running.join(", ")}`;
+    const behind = this.#behind() ?? "none";
+    return `groups behind: ${behind}; ${unsettled.size} sends wait (${sends.join(", ")}), running are ${running.join(", ")}`;
+  }
+
+  #behind(): string | undefined {
+    const image = this.#cluster.newestImage();
+    for (const { groupId } of this.#plan.groups) {
+      for (const { name: topic } of this.#plan.topics) {
+        const topicId = image.topicIds.get(topic) ?? "";
+        const partitions = image.topics.get(topicId)?.partitions ?? [];
+        for (const [partition, { leader }] of partitions.entries()) {
+          const place = { topic, partition };
+          const node = this.#cluster.nodeOf(leader);
+          const end = this.#cluster.logs.log(node, partitionKey(topicId, partition))?.endOffset;
+          const has = this.#ledger.end(groupId, place);
+          if (!this.#ledger.isWhole(topic) || has >= (end ?? 0)) continue;
+          return `${groupId} has ${has} of ${end} of ${topic}-${partition}`;
+        }
+      }
+    }
+    return undefined;
+  }
+
+  #tune(): void {
+    const tuner = this.#machine("tuner", async (life) => {
+      await tuneOffsetsTopic(this.#shared, life);
+      tuner.end();
+    });
+    tuner.start();
+  }
+
+  #freezeLater(group: GroupPlan): void {
+    const { world } = this.#cluster;
+    const afterMs = (group.freezeMs * this.#faults.between(10, 190)) / 100;
+    world.schedule(afterMs, "a member freezes", () => {
+      if (!this.#disturbing) return;
+      const members = this.#members.filter(({ plan }) => plan === group);
+      const { machine } = this.#faults.pick(members);
+      machine.freeze(this.#faults.between(10, 2 * group.sessionTimeoutMs));
+      this.#freezeLater(group);
+    });
   }
 
   #machine(name: string, live: (life: ClientLife) => Promise<void>): ClientMachine {

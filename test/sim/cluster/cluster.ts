@@ -2,7 +2,7 @@
  * Production brokers on simulated machines. Whoever kills one may start it again; a process that
  * ends itself is started again by a supervisor, as an operator's would.
  */
-import type { BrokerApi } from "../../../src/broker/broker-api.ts";
+import type { DoorApi } from "../../../src/broker/broker-api.ts";
 import type { MetadataImage } from "../../../src/metadata/image.ts";
 import type { BrokerConfig } from "../../../src/model/broker-config.ts";
 import type { Ports } from "../../../src/ports/ports.ts";
@@ -23,7 +23,7 @@ import { ObservedStates } from "./observed-states.ts";
 import { type Invariant, isCompacted, partitionsOf, type RunContext } from "./run-context.ts";
 
 export interface RunningBroker {
-  readonly api: BrokerApi;
+  readonly api: DoorApi;
   /** How it sees the metadata quorum. */
   readonly quorum?: () => MetadataLogStatus;
   /** Controlled shutdown. */

@@ -4,6 +4,7 @@
  */
 import type {
   BrokerApi,
+  DoorApi,
   FetchedOne,
   FetchSession,
   ProduceOne,
@@ -18,11 +19,12 @@ import {
 } from "../../../src/record/batch.ts";
 import type { Incarnation } from "../world/sim-node.ts";
 import type { Told } from "./observation.ts";
+import { observedGroups } from "./observed-groups.ts";
 import type { FetchStarted, Where } from "./run-context.ts";
 
 const MAGIC_AT = 16;
 
-export function observedApi(api: BrokerApi, incarnation: Incarnation, told: Told): BrokerApi {
+export function observedApi(api: DoorApi, incarnation: Incarnation, told: Told): DoorApi {
   const where: Where = { node: incarnation.node.name, life: incarnation.life };
   const keyOf = (topic: string, partition: number): string | undefined => {
     const topicId = api.image().topicIds.get(topic);
@@ -53,6 +55,7 @@ export function observedApi(api: BrokerApi, incarnation: Incarnation, told: Told
     return results;
   };
   return {
+    ...observedGroups(api, incarnation, told),
     brokerId: api.brokerId,
     image: () => api.image(),
     controllerId: () => api.controllerId(),

@@ -3,6 +3,7 @@ import type { Cluster } from "./cluster.ts";
 import { clientProbes } from "./probe-clients.ts";
 import { compactionProbes } from "./probe-compaction.ts";
 import { controllerProbes } from "./probe-controller.ts";
+import { groupProbes } from "./probe-groups.ts";
 import { partitionProbes } from "./probe-partitions.ts";
 import { quorumProbes } from "./probe-quorum.ts";
 import { replicationProbes } from "./probe-replication.ts";
@@ -21,6 +22,7 @@ export function watchProbes(cluster: Cluster): ProbeCounts {
     replicationProbes(cluster, hit),
     clientProbes(cluster, hit),
     compactionProbes(cluster, hit),
+    groupProbes(hit),
   ]);
   watchLines(cluster, hit);
   watchProcesses(cluster, hit);

@@ -37,6 +37,9 @@ export const LOGGED = {
   "replica-removed": "a replica that is not assigned here is removed",
   "replica-reports-delayed": "replicas could not be reported yet",
   "log-cleaned": "log cleaned",
+  "coordinator-loaded": "groups were loaded",
+  "group-records-written-later": "group records are written later",
+  "groups-read-anew": "groups could not be read and are read anew",
   "cleaning-given-up": "a cleaning was given up",
 } as const;
 
@@ -123,6 +126,20 @@ const SEEN = [
   "start-amid-a-cleaning",
   "start-amid-a-swap",
   "leader-with-a-cleaned-log",
+  // Consumer groups.
+  "group-rebalanced",
+  "coordinator-moved",
+  "rebalance-ended-by-a-new-coordinator",
+  "group-call-while-groups-are-read",
+  "group-call-while-nothing-can-be-written",
+  "group-call-to-a-former-coordinator",
+  "told-to-join-again",
+  "zombie-commit-refused",
+  "old-generation-refused",
+  "unknown-member-refused",
+  "static-member-fenced",
+  "static-member-back-without-a-rebalance",
+  "group-offset-taken-up",
   // Clients.
   "not-enough-replicas",
   "not-enough-replicas-after-append",

@@ -28,6 +28,7 @@ import type { SimDisk } from "../world/sim-disk.ts";
 import type { SentMessage, SimNetwork, StreamOfProcess } from "../world/sim-network.ts";
 import type { Incarnation } from "../world/sim-node.ts";
 import type { World } from "../world/world.ts";
+import type { GroupAnswered, GroupCalled } from "./observed-groups.ts";
 import type { LogObserver, ObservedBatch, ObservedLogs } from "./observed-logs.ts";
 import type { CommittedEntry, ObservedQuorum, QuorumObserver } from "./observed-quorum.ts";
 import type { ObservedStates, StateObserver } from "./observed-states.ts";
@@ -198,6 +199,8 @@ export interface Invariant extends LogObserver, QuorumObserver, StateObserver {
     where: Where,
     given: { readonly producerId: number; readonly producerEpoch: number },
   ): void;
+  onGroupCall?(call: GroupCalled): void;
+  onGroupAnswer?(answered: GroupAnswered): void;
   /** A write was handed to a store after it had refused one. */
   onWriteAfterFailure?(node: string, path: string): void;
   /** A broker applied metadata. */

@@ -9,11 +9,15 @@ import { alterPartition } from "./c8-alter-partition.ts";
 import { registration } from "./c10-registration.ts";
 import { topicIdentity } from "./c14-topic-identity.ts";
 import { activeController } from "./c16-active-controller.ts";
+import { oneOwner } from "./g1-one-owner.ts";
+import { generations } from "./g2-generations.ts";
+import { fencedMembers } from "./g3-fenced-members.ts";
 import { noDuplicates } from "./i2-no-duplicates.ts";
 import { retries } from "./i3-retries.ts";
 import { producerState } from "./i5-producer-state.ts";
 import { producerIds } from "./i7-producer-ids.ts";
 import { noGrowth } from "./l10-no-growth.ts";
+import { offsets } from "./o1-offsets.ts";
 import { noAcknowledgedLoss } from "./p1-no-acknowledged-loss.ts";
 import { committedImmutable } from "./p2-committed-immutable.ts";
 import { logMatching } from "./p3-log-matching.ts";
@@ -69,6 +73,10 @@ export function allInvariants(context: RunContext): readonly Invariant[] {
     timestamps(context),
     oneFetcher(context),
     writeFence(context),
+    oneOwner(context),
+    generations(context),
+    fencedMembers(context),
+    offsets(context),
     noDuplicates(context),
     retries(context),
     producerState(context),

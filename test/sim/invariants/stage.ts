@@ -4,7 +4,7 @@
  * statement was found broken. Everything goes the way it goes in a run, through the observation.
  */
 import { concatBytes, utf8, writeInt32 } from "../../../src/base/bytes.ts";
-import type { BrokerApi } from "../../../src/broker/broker-api.ts";
+import type { DoorApi } from "../../../src/broker/broker-api.ts";
 import { MetadataDelta } from "../../../src/metadata/delta.ts";
 import { EMPTY_IMAGE, type MetadataImage } from "../../../src/metadata/image.ts";
 import { encodeRecords } from "../../../src/metadata/record-codec.ts";
@@ -109,7 +109,7 @@ export class Stage {
       startBroker: (_ports, { nodeId }) => {
         const image = (): MetadataImage => this.#images.get(nodeId) ?? EMPTY_IMAGE;
         const quorum = (): MetadataLogStatus => this.statusOf(nodeId);
-        const api = { image } as BrokerApi;
+        const api = { image } as DoorApi;
         if (this.#neverUp.has(nodeId)) return new Promise(() => {});
         return Promise.resolve({ api, quorum, stop: () => Promise.resolve() });
       },

@@ -11,6 +11,8 @@ import { type Invariant, logStart, type RunContext, topicOfKey } from "../cluste
 /** Whether a loss of power would leave the batch. */
 export function isSynced(context: RunContext, node: string, batch: ObservedBatch): boolean {
   const store = context.diskOf(node).node(batch.store);
+  // Moved aside for a cleaned segment, which is fsynced before it takes its place.
+  if (store === undefined) return true;
   return store?.type === "store" && store.state.isSynced(batchKey(batch.endOffset - 1));
 }
 

@@ -1,5 +1,6 @@
 /** Every mutant. */
 import { CLIENT_MUTANTS } from "./client-mutants.ts";
+import { GROUP_MUTANTS } from "./group-mutants.ts";
 import { METADATA_MUTANTS } from "./metadata-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { RAFT_MUTANTS } from "./raft-mutants.ts";
@@ -12,4 +13,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...METADATA_MUTANTS,
   ...STORAGE_MUTANTS,
   ...CLIENT_MUTANTS,
+  ...GROUP_MUTANTS,
 ];

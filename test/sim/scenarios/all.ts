@@ -2,7 +2,9 @@
 import { bitFlip } from "./bit-flip.ts";
 import { cleanFlag } from "./clean-flag.ts";
 import { clockJump } from "./clock-jump.ts";
+import { commitThatNobodyHas, coordinatorDiesInARebalance } from "./coordinator-dies.ts";
 import { corruptedSnapshot } from "./corrupted-snapshot.ts";
+import { cleaningBelowHighWatermark, crashAmidACleaning } from "./crash-amid-a-cleaning.ts";
 import { crashLoop } from "./crash-loop.ts";
 import { divergentAfterPowerLoss } from "./divergent-after-power-loss.ts";
 import { failedSync } from "./failed-sync.ts";
@@ -26,11 +28,13 @@ import { lastReplicaStanding } from "./last-replica-standing.ts";
 import { leaderWithoutFollowers } from "./leader-without-followers.ts";
 import { lostMetadataTail } from "./lost-metadata-tail.ts";
 import { lostTail } from "./lost-tail.ts";
+import { offsetsOfALiveGroup } from "./offsets-of-a-live-group.ts";
 import { oneWayVoter } from "./one-way-voter.ts";
 import { partialPartition } from "./partial-partition.ts";
 import { powerLossEverywhere } from "./power-loss-everywhere.ts";
 import { producerIdBlocks } from "./producer-id-blocks.ts";
 import { readBound } from "./read-bound.ts";
+import { rebalanceStorm } from "./rebalance-storm.ts";
 import { rebornBroker } from "./reborn-broker.ts";
 import { recreatedTopic } from "./recreated-topic.ts";
 import { retentionBelowHighWatermark } from "./retention-below-high-watermark.ts";
@@ -49,6 +53,7 @@ import { voterReplacement } from "./voter-replacement.ts";
 import { wipedEligibleReplica } from "./wiped-eligible-replica.ts";
 import { wipedVoter } from "./wiped-voter.ts";
 import { zombieLeader } from "./zombie-leader.ts";
+import { zombieMember } from "./zombie-member.ts";
 
 export const SCENARIOS: readonly Scenario[] = [
   highWatermarkTruncation,
@@ -99,5 +104,12 @@ export const SCENARIOS: readonly Scenario[] = [
   clockJump,
   rebornBroker,
   impersonation,
+  zombieMember,
+  rebalanceStorm,
+  offsetsOfALiveGroup,
+  coordinatorDiesInARebalance,
+  commitThatNobodyHas,
+  crashAmidACleaning,
+  cleaningBelowHighWatermark,
   ...GOLDEN,
 ];

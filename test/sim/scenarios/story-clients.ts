@@ -4,7 +4,7 @@
  * its own unless it is made by a `StoryProducer`, so that each may be sent again by itself.
  */
 import { utf8 } from "../../../src/base/bytes.ts";
-import type { BrokerApi, FetchSession } from "../../../src/broker/broker-api.ts";
+import type { DoorApi, FetchSession } from "../../../src/broker/broker-api.ts";
 import {
   type BrokerId,
   type LeaderEpoch,
@@ -33,6 +33,8 @@ export interface SendOptions {
   readonly to: BrokerId;
   readonly acks?: -1 | 0 | 1;
   readonly timeoutMs?: number;
+  /** Default: the value, so that no record takes another one's place. */
+  readonly key?: string;
   /** Default: one of its own. */
   readonly producer?: StoryProducer;
 }
@@ -108,7 +110,8 @@ export class StoryClients {
     const producer = options.producer ?? this.producer();
     const builder = new BatchBuilder(256);
     const timestamp = WALL_EPOCH_MS + Math.floor(this.#cluster.world.nowMs) + this.wallOffsetMs;
-    builder.append({ timestamp, key: null, value: utf8(value), headers: [] });
+    const key = utf8(options.key ?? value);
+    builder.append({ timestamp, key, value: utf8(value), headers: [] });
     const { producerId, producerEpoch, sequence: baseSequence } = producer;
     const bytes = builder.seal({
       codec: "none",
@@ -166,7 +169,7 @@ export class StoryClients {
   call<Value>(
     to: BrokerId,
     label: string,
-    run: (api: BrokerApi) => Promise<Value>,
+    run: (api: DoorApi) => Promise<Value>,
     served: (value: Value) => void = () => {},
   ): Called<Value> & { onSettled: (called: Called<Value>) => void } {
     const { world } = this.#cluster;
@@ -263,7 +266,7 @@ export class StoryClients {
     for (const invariant of this.#cluster.invariants) invariant.onAcknowledged?.(acknowledged);
   }
 
-  #onServed(from: BrokerId, fetched: Parameters<Parameters<BrokerApi["openFetch"]>[0]>[0][number]) {
+  #onServed(from: BrokerId, fetched: Parameters<Parameters<DoorApi["openFetch"]>[0]>[0][number]) {
     const { node, running } = this.#cluster.broker(from);
     const key = this.#key();
     const image = running?.api.image();

@@ -56,6 +56,8 @@ export const coordinatorDiesInARebalance = scenario(
       for (const member of group.members) member.holdsBack = false;
       await group.untilStable();
       story.expect(`${what}: its generation rises`, group.generation > generation);
+      const ownersCount = group.members.filter(({ owned }) => owned.length > 0).length;
+      story.expectEqual(`${what}: the partition has an owner`, ownersCount, 1);
     }
   },
 );

@@ -398,6 +398,7 @@ export class Consumer<Key = Uint8Array | null, Value = Uint8Array | null>
     const next = (): Promise<IteratorResult<Item>> => {
       const { state } = hand;
       hand.state = undefined;
+      if (!hand.open) this.#hands.reopen(hand);
       // A partition that goes waits for this.
       if (state?.held === true) this.#change.tell();
       if (inherited.length > 0) this.#hands.acknowledge(inherited.splice(0));
@@ -434,6 +435,10 @@ export class Consumer<Key = Uint8Array | null, Value = Uint8Array | null>
         const loading = this.#reader.load();
         await (signal === undefined ? loading : abortable(loading, signal));
       }
+    } catch (thrown) {
+      // Whoever iterates with `for await` does not come back.
+      end();
+      throw thrown;
     } finally {
       waited?.();
     }

@@ -133,9 +133,9 @@ export class GroupDriver {
     this.#options.change.tell();
     const stop = () => this.#options.change.tell();
     signal.addEventListener("abort", stop, { once: true });
-    while (!(member.isOut && !this.#stepping) && !signal.aborted && !this.#closed) {
-      await this.#options.change.next;
-    }
+    // Left, or wanted again meanwhile.
+    const isOver = () => this.isSubscribed || (member.isOut && !this.#stepping);
+    while (!isOver() && !signal.aborted && !this.#closed) await this.#options.change.next;
     signal.removeEventListener("abort", stop);
   }
 

@@ -95,6 +95,51 @@ it("members that come while the coordinator dies get their part", async () => {
   await cluster.startBroker(coordinator);
 }, 240_000);
 
+it("a rolling restart of all brokers is not noticed", async () => {
+  await makeTopic(admin, "rolling", 6);
+  const seen = new Seen();
+  const options = {
+    bootstrapServers,
+    groupId: "rolling",
+    autoCommitIntervalMs: 100,
+    partitionAssignmentStrategy: ["cooperative-sticky"],
+  } as const;
+  const workers = ["A", "B", "C"].map((name) => new Worker(name, textConsumer(options), seen));
+  await Promise.all(workers.map(({ consumer }) => consumer.subscribe({ topics: ["rolling"] })));
+  await eventually(
+    "each has two",
+    () => workers.every(({ partitions }) => partitions.length === 2),
+    WITHIN_MS,
+  );
+  const before = workers.map(({ partitions }) => partitions);
+  let count = 0;
+  let rolled = false;
+  const writing = (async () => {
+    while (!rolled) {
+      await fill(producer, "rolling", 6, 5, count);
+      count += 5;
+    }
+  })();
+  for (const id of cluster.brokerIds) {
+    await cluster.stopBroker(id);
+    await cluster.startBroker(id);
+  }
+  rolled = true;
+  await writing;
+  await eventually("all is seen", () => seen.isComplete("rolling", 6, count), WITHIN_MS);
+  expect(workers.map(({ partitions }) => partitions)).toEqual(before);
+  expect(seen.duplicatesCount).toBe(0);
+  // Each partition in the order of its log.
+  for (const { by, partition } of seen.messages.slice(0, 6)) {
+    const offsets = seen
+      .by(by)
+      .filter((each) => each.partition === partition)
+      .map(({ offset }) => offset);
+    expect(offsets).toEqual([...offsets].sort((left, right) => left - right));
+  }
+  await Promise.all(workers.map((worker) => worker.stop()));
+}, 300_000);
+
 it("a member that stood still has lost its part, and cannot commit for it", async () => {
   await makeTopic(admin, "zombie", 2);
   await fill(producer, "zombie", 2, 10);

@@ -363,7 +363,7 @@ export class GroupMember {
 
   #proceed(nowMs: number): void {
     if (this.#after === "join") this.#join(nowMs);
-    else if (this.#after === "leave") this.#sendLeave();
+    else if (this.#after === "leave") this.#sendLeave(nowMs);
     else this.#phase = "out";
   }
 
@@ -612,18 +612,20 @@ export class GroupMember {
     this.#isNew = true;
   }
 
-  #sendLeave(): void {
+  #sendLeave(nowMs: number): void {
     this.#phase = "leaving";
-    const done = () => {
+    const done = (leftMs: number) => {
       this.#phase = "out";
       this.#forgetId();
       this.#generationId = NONE;
+      // It was wanted again while it left.
+      if (this.#topics !== undefined) this.#join(leftMs);
     };
-    if (!this.#sendLeaveCall(done)) done();
+    if (!this.#sendLeaveCall((settlement) => done(settlement.nowMs))) done(nowMs);
   }
 
   /** A static member's place waits for it as long as its session lasts (KIP-345): it says nothing. */
-  #sendLeaveCall(settled: () => void): boolean {
+  #sendLeaveCall(settled: (settlement: Settlement) => void): boolean {
     const { groupId, groupInstanceId, requestTimeoutMs } = this.#options;
     if (this.#memberId === "" || groupInstanceId !== null) return false;
     const members = [{ memberId: this.#memberId, groupInstanceId: "" }];

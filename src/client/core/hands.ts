@@ -15,6 +15,8 @@ export class Hand {
   from: Offset = 0;
   /** Leader epoch of the last record before it. */
   epochBefore: LeaderEpoch = NONE;
+  /** Its iteration goes on. */
+  open = true;
 }
 
 export interface Processed {
@@ -38,8 +40,16 @@ export class Hands {
     this.#left = this.#left.filter((each) => !hands.includes(each));
   }
 
-  /** The iteration has ended. */
+  /** An iteration that threw goes on after all. */
+  reopen(hand: Hand): void {
+    hand.open = true;
+    this.#left = this.#left.filter((each) => each !== hand);
+    this.#working.add(hand);
+  }
+
+  /** The iteration has ended, for all that is known. */
   leave(hand: Hand): void {
+    hand.open = false;
     if (this.#working.delete(hand) && hand.state !== undefined) this.#left.push(hand);
   }
 

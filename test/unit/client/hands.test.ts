@@ -77,3 +77,25 @@ test("a partition without a position has nothing to commit", () => {
   state.position = undefined;
   expect(new Hands().processed(state)).toBeUndefined();
 });
+
+test("what the program has committed itself is processed, of a loop that was left too", () => {
+  const hands = new Hands();
+  const state = stateAt(20);
+  const { hand } = hands.open();
+  give(hand, state, 10);
+  hands.committed(state, { offset: 15, leaderEpoch: 4 });
+  expect(hands.processed(state)).toEqual({ offset: 15, leaderEpoch: 4 });
+  hands.leave(hand);
+  hands.committed(state, { offset: 17, leaderEpoch: 4 });
+  expect(hands.processed(state)).toEqual({ offset: 17, leaderEpoch: 4 });
+});
+
+test("a commit of less than was done, or of more than was read, changes nothing of that", () => {
+  const hands = new Hands();
+  const state = stateAt(20);
+  give(hands.open().hand, state, 10);
+  hands.committed(state, { offset: 5, leaderEpoch: 4 });
+  expect(hands.processed(state)).toEqual({ offset: 10, leaderEpoch: 3 });
+  hands.committed(state, { offset: 30, leaderEpoch: 4 });
+  expect(hands.processed(state)).toEqual({ offset: 20, leaderEpoch: 4 });
+});

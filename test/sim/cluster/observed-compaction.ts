@@ -55,15 +55,34 @@ export class Originals {
     baseOffset,
     endOffset,
     leaderEpoch,
-  }: CompactedBatch): readonly ObservedBatch[] | undefined {
+    recordsCount,
+  }: ObservedBatch): readonly ObservedBatch[] | undefined {
     const covered: ObservedBatch[] = [];
-    for (let at = baseOffset; at < endOffset; ) {
+    for (let at = this.#beginning({ baseOffset, leaderEpoch, recordsCount }); at < endOffset; ) {
       const batch = this.find({ leaderEpoch, baseOffset: at });
       if (batch === undefined || batch.endOffset > endOffset) return undefined;
       covered.push(batch);
       at = batch.endOffset;
     }
     return covered;
+  }
+
+  /**
+   * A replica that begins at a log start amid a batch gets of what has grown over it the rest, an
+   * empty batch: that stands for the whole of the one in which it begins.
+   */
+  #beginning({
+    baseOffset,
+    leaderEpoch,
+    recordsCount,
+  }: Pick<ObservedBatch, "baseOffset" | "leaderEpoch" | "recordsCount">): Offset {
+    if (recordsCount > 0 || this.find({ baseOffset, leaderEpoch }) !== undefined) return baseOffset;
+    for (const original of this.#byEpoch.get(leaderEpoch)?.values() ?? []) {
+      if (original.baseOffset < baseOffset && baseOffset < original.endOffset) {
+        return original.baseOffset;
+      }
+    }
+    return baseOffset;
   }
 
   /** The same object for equal bytes. */

@@ -191,7 +191,8 @@ export class ObservedLogs {
     { path, bytes, restored }: { path: string; bytes: Uint8Array; restored: boolean },
   ): boolean {
     const batch = observed(path, bytes);
-    const original = originals.find(batch);
+    const covered = originals.coveredBy(batch);
+    const original = originals.find(batch) ?? covered?.[0];
     if (original === undefined) {
       originals.add(batch);
       return false;
@@ -203,7 +204,6 @@ export class ObservedLogs {
       present.compacted = undefined;
       return true;
     }
-    const covered = originals.coveredBy(batch);
     if (covered === undefined || !isSound(batch)) return false;
     const compacted = originals.remember(batch);
     const before = new Map<Offset, CompactedBatch | undefined>();

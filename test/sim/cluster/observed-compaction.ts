@@ -113,7 +113,7 @@ export function saysItsProducer({ baseOffset, compacted, producerId }: ObservedB
 }
 
 /** The swap that the replica has committed to, as its state on disk says. */
-export function swapOf({ disk }: SimNode, key: string): SegmentSwap | undefined {
+export function swapOf({ disk }: Pick<SimNode, "disk">, key: string): SegmentSwap | undefined {
   const states = disk.node(`${LOG_DIR}/broker`);
   if (states?.type !== "store") return undefined;
   const value = states.state.get(utf8(`s/${key}/swap`));

@@ -67,7 +67,7 @@ export function durableReports(context: RunContext): Invariant {
           "S2 what is reported as durable is on the disk",
           `${node} reports ${durableEnd} of ${key}, on its disk are ${log?.endOffset ?? 0}`,
         );
-      } else if (!isSynced(context, node, last)) {
+      } else if (!isSynced(context, { node, key }, last)) {
         context.fail(
           "S2 what is reported as durable is on the disk",
           `${node} reports ${durableEnd} of ${key}, the last batch is not synced`,

@@ -54,7 +54,18 @@ interface Place {
   readonly leaderEpoch: number;
 }
 
+/** What cleaners leave is looked at again when it is cleaned again. */
+const openedBefore = new WeakMap<Uint8Array, readonly Opened[]>();
+
 function open(bytes: Uint8Array): readonly Opened[] {
+  const known = openedBefore.get(bytes);
+  if (known !== undefined) return known;
+  const opened = openAnew(bytes);
+  openedBefore.set(bytes, opened);
+  return opened;
+}
+
+function openAnew(bytes: Uint8Array): readonly Opened[] {
   const header = readBatchHeader(bytes);
   const section = decompressed(
     compressionOf(header) ?? "none",
@@ -136,12 +147,16 @@ export function compaction(context: RunContext): Invariant {
   function isSuperseded(log: ObservedLog, own: boolean, record: Opened): boolean {
     const places = writtenOf(log).placesOf(record.key ?? "");
     const logs = own ? [log] : [...context.logs.replicas(log.key)];
-    return places.some(
-      ({ offset, leaderEpoch }) =>
-        offset > record.offset &&
-        logs.some((each) => each.batches[each.indexOf(offset)]?.leaderEpoch === leaderEpoch) &&
-        isCommitted(log.key, offset + 1),
-    );
+    // From the newest back: all but the last few are committed.
+    for (let at = places.length - 1; at >= 0; at--) {
+      const { offset, leaderEpoch } = places[at] as Place;
+      if (offset <= record.offset) continue;
+      const isThere = logs.some(
+        (each) => each.batches[each.indexOf(offset)]?.leaderEpoch === leaderEpoch,
+      );
+      if (isThere && isCommitted(log.key, offset + 1)) return true;
+    }
+    return false;
   }
 
   function mayGo(log: ObservedLog, write: CompactedWrite, batch: ObservedBatch, record: Opened) {

@@ -43,6 +43,7 @@ import {
   onAppendResponse,
   onObserveRequest,
   replicate,
+  replicates,
   sendHeartbeats,
 } from "./replication.ts";
 import { onSnapshotRequest, onSnapshotResponse } from "./snapshot.ts";
@@ -374,6 +375,21 @@ export class Raft {
     state.voters.compactTo(upTo);
   }
 
+  /**
+   * Whether `ready` would hand out anything. Most of what arrives asks for nothing, and a host need
+   * not take a turn for it.
+   */
+  get hasReady(): boolean {
+    const state = this.#state;
+    return (
+      state.messages.length > 0 ||
+      state.chunks.length > 0 ||
+      this.#hasCommitted() ||
+      this.#hasWrite() ||
+      replicates(state)
+    );
+  }
+
   ready(): Ready {
     const state = this.#state;
     replicate(state);
@@ -383,25 +399,45 @@ export class Raft {
     return { messages, chunks, committed: this.#takeCommitted(), write: this.#takeWrite() };
   }
 
+  #hasCommitted(): boolean {
+    const { appliedIndex, commitIndex, durableIndex, install } = this.#state;
+    return install === undefined && Math.min(commitIndex, durableIndex) > appliedIndex;
+  }
+
   #takeCommitted(): readonly RaftEntry[] {
+    if (!this.#hasCommitted()) return [];
     const state = this.#state;
     const upTo = Math.min(state.commitIndex, state.durableIndex);
-    if (state.install !== undefined || upTo <= state.appliedIndex) return [];
     const entries = state.log.slice(state.appliedIndex + 1, upTo, state.limits.raftApplyBytes);
     state.appliedIndex += entries.length;
     return entries;
   }
 
-  #takeWrite(): RaftWrite | undefined {
+  #hasWrite(): boolean {
     const state = this.#state;
-    if (state.inFlight !== undefined) return undefined;
+    if (state.inFlight !== undefined) return false;
+    return state.messagesAfterAppend.length > 0 || this.#isChanged();
+  }
+
+  /** Whether what is stored lacks something. */
+  #isChanged(): boolean {
+    const state = this.#state;
+    const { durableIndex, install, log } = state;
+    return (
+      log.lastIndex > Math.max(durableIndex, log.base.index) ||
+      install !== undefined ||
+      state.term !== state.durableTerm ||
+      !this.#voteIsDurable()
+    );
+  }
+
+  #takeWrite(): RaftWrite | undefined {
+    if (!this.#hasWrite()) return undefined;
+    const state = this.#state;
     const { install: snapshot, messagesAfterAppend, log } = state;
     const from = Math.max(state.durableIndex, log.base.index) + 1;
     const entries = log.slice(from, log.lastIndex, Number.POSITIVE_INFINITY);
-    const isChanged = state.term !== state.durableTerm || !this.#voteIsDurable();
-    const hardState =
-      isChanged || entries.length > 0 || snapshot !== undefined ? this.#hardState() : undefined;
-    if (hardState === undefined && messagesAfterAppend.length === 0) return undefined;
+    const hardState = this.#isChanged() ? this.#hardState() : undefined;
     state.messagesAfterAppend = [];
     const write = { hardState, snapshot, entries, messagesAfterAppend };
     state.inFlight = { write, stableTo: entries.length === 0 ? 0 : log.lastIndex };

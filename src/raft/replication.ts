@@ -27,6 +27,39 @@ export function replicate(state: RaftState): void {
   maybeHandOver(state);
 }
 
+/** Whether `replicate` has anything to do: it asks each node's progress what `replicateTo` asks. */
+export function replicates(state: RaftState): boolean {
+  if (state.role.name !== "leader") return false;
+  if (handsOver(state)) return true;
+  const { progress } = state.role;
+  for (const each of progress.values()) if (replicatesTo(state, each)) return true;
+  return false;
+}
+
+function replicatesTo(state: RaftState, progress: Progress): boolean {
+  if (progress.state !== "snapshot" && state.log.termAt(progress.nextIndex - 1) === undefined) {
+    return true;
+  }
+  switch (progress.state) {
+    case "probe":
+      return !progress.probeSent;
+    case "replicate":
+      return hasRoom(state, progress) || progress.sentCommitIndex < state.commitIndex;
+    case "snapshot":
+      return progress.chunkSentTick < 0 || progress.snapshotIndex !== state.snapshot?.index;
+  }
+}
+
+/** Whether there is an entry that its window lets pass. */
+function hasRoom(state: RaftState, progress: Progress): boolean {
+  const { raftInflightAppendsCount, raftInflightBytes } = state.limits;
+  return (
+    progress.nextIndex <= state.log.lastIndex &&
+    progress.inflightCount < raftInflightAppendsCount &&
+    progress.inflightBytes < raftInflightBytes
+  );
+}
+
 function replicateTo(state: RaftState, progress: Progress): void {
   if (progress.state !== "snapshot" && state.log.termAt(progress.nextIndex - 1) === undefined) {
     assert(state.snapshot !== undefined, "what was compacted is in a snapshot");
@@ -48,12 +81,7 @@ function replicateTo(state: RaftState, progress: Progress): void {
 }
 
 function pipeline(state: RaftState, progress: Progress): void {
-  const { raftInflightAppendsCount, raftInflightBytes } = state.limits;
-  while (
-    progress.nextIndex <= state.log.lastIndex &&
-    progress.inflightCount < raftInflightAppendsCount &&
-    progress.inflightBytes < raftInflightBytes
-  ) {
+  while (hasRoom(state, progress)) {
     const entries = nextEntries(state, progress);
     sendAppend(state, progress, entries);
     let bytes = 0;
@@ -116,12 +144,18 @@ export function sendHeartbeats(state: RaftState): void {
 
 /** A transfer's target that has the whole log is told to campaign. */
 function maybeHandOver(state: RaftState): void {
-  if (state.role.name !== "leader") return;
-  const { transfer, progress } = state.role;
-  if (transfer === undefined || transfer.sent) return;
-  if (progress.get(nodeKey(transfer.to))?.matchIndex !== state.log.lastIndex) return;
+  if (state.role.name !== "leader" || !handsOver(state)) return;
+  const { transfer } = state.role;
+  if (transfer === undefined) return;
   transfer.sent = true;
   state.send({ type: "timeout-now", from: state.self, to: transfer.to, term: state.term });
+}
+
+function handsOver(state: RaftState): boolean {
+  if (state.role.name !== "leader") return false;
+  const { transfer, progress } = state.role;
+  if (transfer === undefined || transfer.sent) return false;
+  return progress.get(nodeKey(transfer.to))?.matchIndex === state.log.lastIndex;
 }
 
 export function onAppendRequest(state: RaftState, message: AppendRequest): void {

@@ -250,7 +250,7 @@ export class RaftDriver implements MetadataLog {
     }
     this.#resignAfterStall();
     this.#raft.step(message);
-    this.#turns.schedule();
+    this.#follow();
   }
 
   #onHello(): void {
@@ -350,7 +350,7 @@ export class RaftDriver implements MetadataLog {
       } else this.#maybeReplaceVoter();
     }
     this.#sender.forgetIdle(nowMs);
-    this.#turns.schedule();
+    this.#follow();
   }
 
   /** A leader that stood still for an election timeout may have a successor: it says nothing more. */
@@ -418,6 +418,24 @@ export class RaftDriver implements MetadataLog {
 
   // ---- What follows ----
 
+  /** A turn, if one has anything to do: ticks and most answers leave nothing behind. */
+  #follow(): void {
+    if (this.#raft.hasReady || this.#roleMoved()) this.#turns.schedule();
+  }
+
+  /** Whether `#followRole` has anything to tell. */
+  #roleMoved(): boolean {
+    const raft = this.#raft;
+    const leads = raft.role === "leader";
+    const moved =
+      this.#activeTerm === undefined
+        ? leads && raft.hasOpenedTerm
+        : !leads || raft.term !== this.#activeTerm;
+    if (moved) return true;
+    const { leaderId, term } = this.#announced;
+    return (raft.leader?.id ?? NONE) !== leaderId || raft.term !== term;
+  }
+
   #turn(): void {
     if (this.#closing !== undefined || this.#membership !== "joined") return;
     this.#followRole();
@@ -430,10 +448,10 @@ export class RaftDriver implements MetadataLog {
     if (ready.committed.length > 0) {
       this.#apply(ready.committed);
       this.#maybeTakeSnapshot();
-      // There may be more than one turn should take.
-      this.#turns.schedule();
     }
     this.#followRole();
+    // There may be more to apply than one turn should take.
+    this.#follow();
   }
 
   #startWrite(write: RaftWrite): void {
@@ -461,7 +479,7 @@ export class RaftDriver implements MetadataLog {
   #finishWrite(write: RaftWrite): void {
     if (write.snapshot !== undefined) this.#load(write.snapshot);
     for (const message of this.#raft.advance(write)) this.#peers.send(message);
-    this.#turns.schedule();
+    this.#follow();
   }
 
   #load({ head, bytes }: SnapshotInstall): void {

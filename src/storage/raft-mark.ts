@@ -63,7 +63,19 @@ export function missingFromLog(
 }
 
 export function sameMark(left: RaftMark, right: RaftMark): boolean {
-  return text(encodeMark(left)) === text(encodeMark(right));
+  return (
+    left.brokerId === right.brokerId &&
+    left.directoryId === right.directoryId &&
+    left.renewed === right.renewed &&
+    left.term === right.term &&
+    sameVote(left.votedFor, right.votedFor) &&
+    left.lastIndex === right.lastIndex &&
+    left.lastTerm === right.lastTerm
+  );
+}
+
+function sameVote(left: RaftNode | undefined, right: RaftNode | undefined): boolean {
+  return left === undefined || right === undefined ? left === right : sameNode(left, right);
 }
 
 /** The mark that vouches for a log up to `last`. */

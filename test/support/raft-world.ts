@@ -9,7 +9,7 @@ import type { Prng } from "../../src/base/prng.ts";
 import { decodeVoters, sortedNodes } from "../../src/raft/membership.ts";
 import { type RaftMessage, type RaftNode, sameNode } from "../../src/raft/messages.ts";
 import { nodeKey } from "../../src/raft/node.ts";
-import { Raft } from "../../src/raft/raft.ts";
+import { Raft, type Ready } from "../../src/raft/raft.ts";
 import type { RaftWrite, SnapshotChunk } from "../../src/raft/state.ts";
 import { RaftDisk } from "./raft-disk.ts";
 
@@ -50,6 +50,10 @@ const LEASE_TICKS = ELECTION_TICKS - HEARTBEAT_TICKS;
 
 function loadState(snapshot: Uint8Array): string[] {
   return snapshot.length === 0 ? [] : text(snapshot).split("\n");
+}
+
+function isNothing({ messages, chunks, committed, write }: Ready): boolean {
+  return messages.length + chunks.length + committed.length === 0 && write === undefined;
 }
 
 export class RaftWorld {
@@ -430,7 +434,10 @@ export class RaftWorld {
     const { raft } = member;
     if (raft === undefined) return;
     this.#check(member, raft);
+    const { hasReady } = raft;
     const ready = raft.ready();
+    // Were it true in vain, a host would take turn upon turn.
+    assert(hasReady !== isNothing(ready), "what is asked first is what comes");
     for (const message of ready.messages) this.#send(member, message);
     for (const chunk of ready.chunks) this.#sendChunk(member, chunk);
     for (const entry of ready.committed) {

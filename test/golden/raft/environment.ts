@@ -22,6 +22,7 @@
  *   status [1], log 1
  *   mute, unmute             whether steps are printed
  */
+import { assert } from "../../../src/base/assert.ts";
 import { text, utf8 } from "../../../src/base/bytes.ts";
 import { decodeVoters } from "../../../src/raft/membership.ts";
 import type { RaftEntry, RaftMessage, RaftNode } from "../../../src/raft/messages.ts";
@@ -199,11 +200,12 @@ export class RaftEnvironment {
   #ready(member: Member): boolean {
     const { raft } = member;
     if (raft === undefined) return false;
+    const { hasReady } = raft;
     const ready = raft.ready();
     const { messages, chunks, write, committed } = ready;
-    if (messages.length + chunks.length + committed.length === 0 && write === undefined) {
-      return false;
-    }
+    const isEmpty = messages.length + chunks.length + committed.length === 0;
+    assert(hasReady !== (isEmpty && write === undefined), "what is asked first is what comes");
+    if (!hasReady) return false;
     this.#lines.push(`ready ${nameOf(member.node)}`, ...describeReady(ready));
     this.#send(messages);
     for (const chunk of chunks) this.#sendChunk(member, chunk);

@@ -3,7 +3,7 @@ import { CONTROLLER_ASIDE, type Story, scenario } from "./story.ts";
 
 const [A, B, C] = [2, 3, 4];
 const CRASHES_COUNT = 60;
-const EVENTS_APART = 7;
+const EVENTS_APART = 5;
 
 export const crashLoop = scenario(
   "crash-loop",

@@ -4,6 +4,7 @@
  */
 import { OttlaError, toOttlaError } from "../model/errors.ts";
 import type { BrokerId } from "../model/ids.ts";
+import type { Timer } from "../ports/clock.ts";
 import { addressText, parseBootstrapServers } from "./addresses.ts";
 import { type BrokerAddress, MetadataCache, type TopicMetadata } from "./core/metadata-cache.ts";
 import { type RetryLimits, retryDelayMs } from "./core/retry-delay.ts";
@@ -160,20 +161,27 @@ export class ClusterClient {
       ? this.#candidates().find((each) => !same(each, address))
       : undefined;
     if (other === undefined) return await first;
-    const given = new AbortController();
-    const second = async () => {
-      await this.environment.timers.sleep(HEDGE_MS, given.signal);
-      const answer = await this.#call(other, name, request, { timeoutMs, signal: options.signal });
-      // The first still thinks: it is asked last from now on.
-      if (!given.signal.aborted) this.#failedAtMs.set(addressText(address), this.nowMs());
-      return answer;
-    };
+    let ended = false;
+    let hedge: Timer | undefined;
+    const second = new Promise<UnaryCalls[Name]["response"]>((resolve) => {
+      hedge = this.environment.timers.after(HEDGE_MS, () => {
+        this.#call(other, name, request, { timeoutMs, signal: options.signal }).then(
+          (answer) => {
+            // The first still thinks: it is asked last from now on.
+            if (!ended) this.#failedAtMs.set(addressText(address), this.nowMs());
+            resolve(answer);
+          },
+          () => resolve(first),
+        );
+      });
+    });
     try {
       // Whichever answers first counts. If the first fails before the second is asked, the caller
       // goes on to the next broker itself; if the second fails, the first may still answer.
-      return await Promise.race([first, second().catch(() => first)]);
+      return await Promise.race([first, second]);
     } finally {
-      given.abort();
+      ended = true;
+      hedge?.cancel();
     }
   }
 

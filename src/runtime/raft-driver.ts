@@ -12,7 +12,7 @@ import { LIMITS } from "../model/limits.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Ports } from "../ports/ports.ts";
 import { decodeVoters, includesNode } from "../raft/membership.ts";
-import type { RaftEntry, RaftMessage, RaftNode } from "../raft/messages.ts";
+import { type RaftEntry, type RaftMessage, type RaftNode, sameNode } from "../raft/messages.ts";
 import { majorityCount } from "../raft/quorum.ts";
 import { Raft } from "../raft/raft.ts";
 import type { PersistedState, RaftWrite, SnapshotInstall } from "../raft/state.ts";
@@ -45,6 +45,12 @@ const TICK_MS = 50;
 const HEARTBEAT_MS = 200;
 /** Ticks this late mean that the event loop stood still, and input waits unread. */
 const STALL_MS = 250;
+/**
+ * A leader speaks every 200 ms and is answered as often; a stream over which nothing came for so long
+ * is dead, whatever its keepalive says. Long enough for the largest message on a slow link: a stream
+ * that is ended amid one begins with it again.
+ */
+const SILENCE_MS = 10_000;
 /** A leader whose disk does not answer for so long leaves its work to another. */
 const STORAGE_HANG_MS = 2_000;
 /** Spreads the campaigns of followers that lost their leader at the same moment. */
@@ -316,6 +322,7 @@ export class RaftDriver implements MetadataLog {
     if (this.#closing !== undefined || this.#membership !== "joined") return;
     if (elapsedMs >= STALL_MS || this.#recovering) {
       this.#raft.stalled(Math.floor(elapsedMs / TICK_MS));
+      this.#peers.forgiveSilence();
       this.#turns.schedule();
       if (!this.#recovering) {
         this.#recover().catch((error: unknown) => this.#ports.fatal("a tick failed", error));
@@ -349,8 +356,24 @@ export class RaftDriver implements MetadataLog {
         this.#raft.resign();
       } else this.#maybeReplaceVoter();
     }
+    this.#endSilentStreams(nowMs - SILENCE_MS);
     this.#sender.forgetIdle(nowMs);
     this.#follow();
+  }
+
+  /**
+   * Each node that gets the log owes its leader answers; to a node that misses its leader any voter
+   * may owe the leader's words, or an answer to its campaigns.
+   */
+  #endSilentStreams(sinceMs: number): void {
+    const { followers, leader, role, voters } = this.#raft;
+    if (role === "leader") {
+      this.#peers.endSilent(sinceMs, (node) =>
+        followers.some((follower) => sameNode(follower.node, node)),
+      );
+    } else if (leader === undefined || !this.#peers.isHeardSince(leader, sinceMs)) {
+      this.#peers.endSilent(sinceMs, (node) => includesNode(voters, node));
+    }
   }
 
   /** A leader that stood still for an election timeout may have a successor: it says nothing more. */

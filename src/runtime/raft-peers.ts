@@ -54,6 +54,8 @@ export class RaftPeers {
   readonly #options: RaftPeersOptions;
   readonly #links = new Set<Link>();
   readonly #byNode = new Map<string, Link[]>();
+  /** When anything came from the node last, over whichever stream. */
+  readonly #heardMs = new Map<string, number>();
   readonly #reconnects = new Map<number, { timer: Timer | undefined; delayMs: number }>();
   /** Refusals already reported, by what they say: a peer that comes again and again is one line. */
   readonly #reported = new Set<string>();
@@ -98,6 +100,32 @@ export class RaftPeers {
     return this.#byNode.has(nodeKey(node));
   }
 
+  /** Whether anything came from the node since, over a stream that is still there. */
+  isHeardSince(node: RaftNode, sinceMs: number): boolean {
+    return (this.#heardMs.get(nodeKey(node)) ?? Number.NEGATIVE_INFINITY) >= sinceMs;
+  }
+
+  /**
+   * Ends the streams with those who owe words and have said nothing since: whatever lies between
+   * answers for them (a proxy its keepalives), and would go on to swallow what is sent. A stream
+   * that works comes back at once.
+   */
+  endSilent(sinceMs: number, owesWords: (node: RaftNode) => boolean): void {
+    for (const [key, links] of [...this.#byNode]) {
+      const node = links[0]?.hello?.node;
+      if (node === undefined || (this.#heardMs.get(key) ?? 0) >= sinceMs) continue;
+      if (!owesWords(node)) continue;
+      this.#ports.logger.warn("A silent stream of the metadata quorum is ended", { node });
+      for (const link of links) this.#drop(link);
+    }
+  }
+
+  /** This process stood still: that it heard nothing accuses nobody. */
+  forgiveSilence(): void {
+    const nowMs = this.#ports.clock.monotonicMs();
+    for (const key of this.#heardMs.keys()) this.#heardMs.set(key, nowMs);
+  }
+
   hellos(): readonly RaftHello[] {
     const hellos: RaftHello[] = [];
     for (const { hello } of this.#links) if (hello !== undefined) hellos.push(hello);
@@ -139,6 +167,7 @@ export class RaftPeers {
     }
     this.#links.clear();
     this.#byNode.clear();
+    this.#heardMs.clear();
   }
 
   #connect(voter: VoterAddress): void {
@@ -174,6 +203,7 @@ export class RaftPeers {
     }
     // A peer speaks for itself only, and introduces itself first.
     if (link.hello !== undefined && sameNode(link.hello.node, message.from)) {
+      this.#heardMs.set(nodeKey(message.from), this.#ports.clock.monotonicMs());
       this.#options.onMessage(message);
     }
   }
@@ -201,6 +231,7 @@ export class RaftPeers {
     // The peer opens one stream at a time: an older one is half open, and would swallow messages.
     const older = links.find((other) => other.voter === undefined);
     this.#byNode.set(key, [...links, link]);
+    this.#heardMs.set(key, this.#ports.clock.monotonicMs());
     if (link.voter === undefined && older !== undefined) this.#drop(older);
   }
 
@@ -272,6 +303,7 @@ export class RaftPeers {
       return;
     }
     this.#byNode.delete(key);
+    this.#heardMs.delete(key);
     this.#options.onLost(link.hello.node);
   }
 

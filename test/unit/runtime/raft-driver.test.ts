@@ -214,6 +214,29 @@ test("brokers that are no voters follow as observers", async () => {
   await cluster.untilAllSaid(["a", "b", "c"]);
 });
 
+test("an observer whose streams have died behind a proxy opens others", async () => {
+  const cluster = new RaftCluster([1, 2, 3]);
+  await cluster.startAll();
+  await cluster.start(4);
+  await cluster.say("a");
+  await cluster.untilAllSaid(["a"]);
+  for (const id of [1, 2, 3]) cluster.network.swallow("host4", `host${id}`);
+  await cluster.say("b");
+  await cluster.untilAllSaid(["a", "b"], 30_000);
+});
+
+test("silence is no reason to end a stream while the quorum is at rest, or after a stall", async () => {
+  const cluster = new RaftCluster([1, 2, 3]);
+  await cluster.startAll();
+  await cluster.start(4);
+  await cluster.say("a");
+  await cluster.time.pass(60_000);
+  cluster.time.stall(15_000);
+  await cluster.time.pass(5_000);
+  const told = [...cluster.hosts.values()].flatMap(({ incarnation }) => incarnation.logged);
+  expect(told.filter(({ message }) => /silent stream/.test(message))).toEqual([]);
+});
+
 test("snapshots compact the log; who is far behind is sent one", async () => {
   const cluster = new RaftCluster([1, 2, 3], { snapshotBytes: 100_000 });
   await cluster.startAll();

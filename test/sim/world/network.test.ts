@@ -42,6 +42,21 @@ test("a link has its own delay, and the other direction keeps its", async () => 
   expect(answers).toEqual([1]);
 });
 
+test("what a slow network has under way is there soon after it has healed", async () => {
+  const { left, heard, open } = await twoMachines();
+  const { world, network } = left;
+  const { stream } = open();
+  await world.runFor(10);
+  network.setQuality(RIGHT_WAY, { minMs: 30_000, meanMs: 0 });
+  for (const number of [1, 2, 3]) stream.send(numbered(number));
+  await world.runFor(1_000);
+  expect(heard.numbers).toEqual([]);
+  network.healAll();
+  stream.send(numbered(4));
+  await world.runFor(100);
+  expect(heard.numbers).toEqual([1, 2, 3, 4]);
+});
+
 test("bandwidth is shared by the streams of a link, pushes back, and a better one applies at once", async () => {
   const { left, heard, open } = await twoMachines();
   const { world, network } = left;

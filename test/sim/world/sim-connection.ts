@@ -89,6 +89,11 @@ export class Connection {
     this.acceptor?.retime();
   }
 
+  hurry(dueMs: number): void {
+    this.opener.hurry(dueMs);
+    this.acceptor?.hurry(dueMs);
+  }
+
   breakBoth(delay: () => number, reason: string): void {
     this.opener.breakAfter(delay(), reason);
     this.acceptor?.breakAfter(delay(), reason);
@@ -240,6 +245,20 @@ export class StreamEnd implements PeerStream<unknown, unknown> {
     this.#delivery?.cancel();
     this.#delivery = undefined;
     this.pump();
+  }
+
+  /**
+   * The network is well again: what a slow one would have brought much later comes now. What is held
+   * beyond the network's reach is not hurried.
+   */
+  hurry(dueMs: number): void {
+    this.#incoming = this.#incoming.map((item) =>
+      item.kept ? item : { ...item, dueMs: Math.min(item.dueMs, dueMs) },
+    );
+    if (this.#incoming.every(({ kept }) => !kept)) {
+      this.#lastDueMs = Math.min(this.#lastDueMs, dueMs);
+    }
+    this.retime();
   }
 
   /** The process has died: nothing comes here any more, and nobody is told. */

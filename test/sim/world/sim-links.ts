@@ -43,6 +43,9 @@ const EXPONENTIAL = [
   2144, 2287, 2454, 2655, 2906, 3243, 3753, 4852,
 ] as const;
 
+/** What was under way as the network healed has arrived after so long. */
+export const HEALED_MS = 5;
+
 const SEVERITY = { open: 0, hold: 1, reset: 2 } as const;
 
 export function drawDelayMs(
@@ -98,6 +101,7 @@ export class Link {
     this.#cuts.clear();
     this.quality = undefined;
     this.#busyUntilMs = 0;
+    this.#lastArrivalMs = Math.min(this.#lastArrivalMs, nowMs + HEALED_MS);
     return this.change(nowMs, { set: "open" });
   }
 

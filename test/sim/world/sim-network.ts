@@ -41,6 +41,7 @@ import {
 import { Connection, type StreamEnd } from "./sim-connection.ts";
 import {
   drawDelayMs,
+  HEALED_MS,
   type Link,
   type LinkName,
   type LinkQuality,
@@ -224,7 +225,7 @@ export class SimNetwork {
     this.#faults.clear();
     this.delays = QUIET_DELAYS;
     for (const link of this.#links.all()) link.heal(this.world.nowMs);
-    for (const connection of [...this.#connections]) connection.retime();
+    for (const connection of [...this.#connections]) connection.hurry(this.world.nowMs + HEALED_MS);
   }
 
   /** To be called after a node was paused: its peers notice if it stays so. */

@@ -45,10 +45,12 @@ class ListMachine implements MetadataStateMachine {
   image: MetadataImage = EMPTY_IMAGE;
   activeTerm: Term | undefined;
   #hash = 0;
+  /** As a snapshot has them, each written once. */
+  #lines: string[] = [];
 
   apply(entries: readonly CommittedEntry[]): void {
     for (const { index, term, payload } of entries) {
-      if (payload.length > 0) this.payloads.set(index, text(payload));
+      if (payload.length > 0) this.#put(index, text(payload));
       this.#hash = crc32c(payload, this.#hash);
       this.image = { ...EMPTY_IMAGE, index, term, nextProducerId: this.#hash };
     }
@@ -58,7 +60,8 @@ class ListMachine implements MetadataStateMachine {
     this.#hash = readUint32(snapshot.bytes, 0);
     const list = JSON.parse(text(snapshot.bytes.subarray(4))) as [LogIndex, string][];
     this.payloads.clear();
-    for (const [index, payload] of list) this.payloads.set(index, payload);
+    this.#lines = [];
+    for (const [index, payload] of list) this.#put(index, payload);
     const { index, term } = snapshot;
     this.image = { ...EMPTY_IMAGE, index, term, nextProducerId: this.#hash };
   }
@@ -66,7 +69,12 @@ class ListMachine implements MetadataStateMachine {
   save(): Uint8Array {
     const head = new Uint8Array(4);
     writeInt32(head, 0, this.#hash);
-    return concatBytes([head, utf8(JSON.stringify([...this.payloads]))]);
+    return concatBytes([head, utf8(`[${this.#lines.join(",")}]`)]);
+  }
+
+  #put(index: LogIndex, payload: string): void {
+    this.payloads.set(index, payload);
+    this.#lines.push(JSON.stringify([index, payload]));
   }
 
   becomeActive(term: Term): void {

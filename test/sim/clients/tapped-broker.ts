@@ -111,7 +111,7 @@ function produce(api: BrokerApi, tap: Tap, one: ProduceOne): Promise<ProduceResu
         acks: one.acks,
         minIsr: minIsrOf(image, one.topic, partition?.replicas.length ?? 1),
       };
-      for (const invariant of tap.cluster.invariants) invariant.onAcknowledged?.(acknowledged);
+      tap.cluster.tell("onAcknowledged", acknowledged);
       if (head.producerId !== NONE) checkPlace(tap, key, head.crc, result.baseOffset);
     }
     return result;
@@ -183,7 +183,7 @@ function tellWatermark(tap: Tap, started: Started, highWatermark: Offset): void 
   started.highWatermark = highWatermark;
   const watermark = { node, life: incarnation.life, key, leaderEpoch, highWatermark };
   if (!shown.isNews(watermark)) return;
-  for (const invariant of cluster.invariants) invariant.onHighWatermark?.(watermark);
+  cluster.tell("onHighWatermark", watermark);
 }
 
 function tellServed(
@@ -200,5 +200,5 @@ function tellServed(
   // A handle outlives its leader if the next one is elected here too. What was read from the first
   // may leave after the metadata has changed, and an answer does not say which one it is from.
   if (epochOf(api, key) === leaderEpoch) tellWatermark(tap, started, fetched.highWatermark);
-  for (const invariant of cluster.invariants) invariant.onServed?.({ node, key, fetched });
+  cluster.tell("onServed", { node, key, fetched });
 }

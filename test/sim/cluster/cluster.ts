@@ -15,7 +15,7 @@ import { type Incarnation, type LogLine, SimNode } from "../world/sim-node.ts";
 import { createIncarnation } from "../world/sim-ports.ts";
 import { describe, type World } from "../world/world.ts";
 import { brokerConfig, brokerName, type ClusterShape } from "./cluster-config.ts";
-import { Observation } from "./observation.ts";
+import { type HookArguments, Observation } from "./observation.ts";
 import { observedApi } from "./observed-api.ts";
 import { ObservedLogs } from "./observed-logs.ts";
 import { ObservedQuorum } from "./observed-quorum.ts";
@@ -93,6 +93,11 @@ export class Cluster implements RunContext {
   watch(invariants: readonly Invariant[]): void {
     this.invariants.push(...invariants);
     this.#observation.told.add(invariants);
+  }
+
+  /** Those of `invariants` that listen hear of it. */
+  tell<Name extends keyof Invariant>(hook: Name, ...told: HookArguments<Name>): void {
+    this.#observation.told.tell(hook, ...told);
   }
 
   broker(id: number): SimBroker {

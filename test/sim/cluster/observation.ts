@@ -19,31 +19,35 @@ import type { Invariant, RunContext } from "./run-context.ts";
 import { partitionByKey, partitionsOf } from "./run-context.ts";
 
 type Hook = keyof Invariant;
-type Arguments<Name extends Hook> = Parameters<NonNullable<Invariant[Name]>>;
+export type HookArguments<Name extends Hook> = Parameters<NonNullable<Invariant[Name]>>;
 
 /** Who listens to what; most listen to little. */
 export class Told {
   readonly #invariants: Invariant[] = [];
-  readonly #hearing = new Map<Hook, readonly Invariant[]>();
+  /** Bound once: a property looked up by a name that varies costs more than most checks. */
+  readonly #hearing = new Map<Hook, readonly ((...told: never[]) => void)[]>();
 
   add(invariants: readonly Invariant[]): void {
     this.#invariants.push(...invariants);
     this.#hearing.clear();
   }
 
-  hearing(hook: Hook): readonly Invariant[] {
+  hears(hook: Hook): boolean {
+    return this.#hearingOf(hook).length > 0;
+  }
+
+  tell<Name extends Hook>(hook: Name, ...told: HookArguments<Name>): void {
+    const hearing = this.#hearingOf(hook) as readonly ((...told: HookArguments<Name>) => void)[];
+    for (const hear of hearing) hear(...told);
+  }
+
+  #hearingOf(hook: Hook): readonly ((...told: never[]) => void)[] {
     let hearing = this.#hearing.get(hook);
     if (hearing === undefined) {
-      hearing = this.#invariants.filter((invariant) => invariant[hook] !== undefined);
+      hearing = this.#invariants.flatMap((invariant) => invariant[hook]?.bind(invariant) ?? []);
       this.#hearing.set(hook, hearing);
     }
     return hearing;
-  }
-
-  tell<Name extends Hook>(hook: Name, ...told: Arguments<Name>): void {
-    for (const invariant of this.hearing(hook)) {
-      (invariant[hook] as (...told: Arguments<Name>) => void)(...told);
-    }
   }
 }
 
@@ -148,7 +152,7 @@ export class Observation {
     this.#statuses.set(node, { life, status: after });
     for (const entry of this.#context.quorum.takeApplied(node, after)) {
       this.told.tell("onCommitted", entry);
-      if (this.told.hearing("onMetadata").length === 0) continue;
+      if (!this.told.hears("onMetadata")) continue;
       const step = this.#metadata.step(entry);
       if (step !== undefined) this.told.tell("onMetadata", step);
     }

@@ -110,6 +110,9 @@ export class ObservedLogs {
   isCompacted: (topicId: TopicId) => boolean = () => false;
   readonly #logs = new Map<string, ObservedLog>();
   readonly #originals = new Map<string, Originals | undefined>();
+  readonly #replicas = new Map<string, ObservedLog[]>();
+  /** By the path of a store; undefined where it is no segment. */
+  readonly #keys = new Map<string, readonly [TopicId, PartitionIndex] | undefined>();
 
   attach(node: SimNode): void {
     node.disk.onStoreChange = (path, key, before, after) => {
@@ -143,20 +146,24 @@ export class ObservedLogs {
   }
 
   /** All replicas of one partition that have ever had a batch. */
-  *replicas(key: string): IterableIterator<ObservedLog> {
-    for (const log of this.#logs.values()) if (log.key === key) yield log;
+  replicas(key: string): readonly ObservedLog[] {
+    return this.#replicas.get(key) ?? [];
   }
 
   #logOfPath(node: string, path: string): ObservedLog | undefined {
-    const match = SEGMENT_PATH.exec(path);
-    if (match === null) return undefined;
-    const [, partition, topicId] = match as unknown as readonly [string, string, string];
-    const id = `${node} ${partitionKey(topicId, Number(partition))}`;
+    if (!this.#keys.has(path)) this.#keys.set(path, partitionOfSegment(path));
+    const of = this.#keys.get(path);
+    if (of === undefined) return undefined;
+    const id = `${node} ${partitionKey(...of)}`;
     const existing = this.#logs.get(id);
     if (existing !== undefined) return existing;
-    const place = { topicId, partition: Number(partition) };
-    const log = new ObservedLog(node, place, this.#originalsOf(topicId, place.partition));
+    const [topicId, partition] = of;
+    const place = { topicId, partition };
+    const log = new ObservedLog(node, place, this.#originalsOf(topicId, partition));
     this.#logs.set(id, log);
+    const replicas = this.#replicas.get(log.key);
+    if (replicas === undefined) this.#replicas.set(log.key, [log]);
+    else replicas.push(log);
     return log;
   }
 
@@ -266,4 +273,9 @@ const CRC_FROM = 21;
 
 function isSound({ bytes, crc }: ObservedBatch): boolean {
   return crc32c(bytes.subarray(CRC_FROM)) >>> 0 === crc >>> 0;
+}
+
+function partitionOfSegment(path: string): readonly [TopicId, PartitionIndex] | undefined {
+  const [, partition, topicId] = SEGMENT_PATH.exec(path) ?? [];
+  return topicId === undefined ? undefined : [topicId, Number(partition)];
 }

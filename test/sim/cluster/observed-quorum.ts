@@ -67,6 +67,8 @@ export class ObservedRaftLog {
   base: EntryId = BEFORE_FIRST;
   lastIndex: LogIndex = 0;
   hardState: HardState | undefined;
+  #markBytes: Uint8Array | undefined;
+  #mark: RaftMark | undefined;
 
   constructor(machine: SimNode) {
     this.machine = machine;
@@ -132,7 +134,12 @@ export class ObservedRaftLog {
   mark(): RaftMark | undefined {
     const slot = this.machine.disk.node(MARK_PATH);
     if (slot?.type !== "slot" || slot.value === undefined) return undefined;
-    return JSON.parse(text(slot.value)) as RaftMark;
+    // A slot's value is replaced, never changed.
+    if (slot.value !== this.#markBytes) {
+      this.#markBytes = slot.value;
+      this.#mark = JSON.parse(text(slot.value)) as RaftMark;
+    }
+    return this.#mark;
   }
 
   #snapshotName(): string | undefined {

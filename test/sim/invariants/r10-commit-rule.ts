@@ -18,19 +18,22 @@ export function commitRule(context: RunContext): Invariant {
   let votersTerm: Term = 0;
   let suspects: { readonly log: ObservedRaftLog; readonly entry: StoredEntry }[] = [];
 
-  function holders(set: readonly RaftNode[], index: LogIndex, term: Term): readonly RaftNode[] {
-    return set.filter(({ id, directoryId }) => {
-      const node = context.nodeOf(id);
-      const log = context.quorum.log(node);
-      // Its disk may have lost what it once held.
-      if (context.wasWiped(node)) return true;
-      return log.mark()?.directoryId === directoryId && log.holdsDurably(index, term);
-    });
+  function holds({ id, directoryId }: RaftNode, index: LogIndex, term: Term): boolean {
+    const node = context.nodeOf(id);
+    // Its disk may have lost what it once held.
+    if (context.wasWiped(node)) return true;
+    const log = context.quorum.log(node);
+    return log.mark()?.directoryId === directoryId && log.holdsDurably(index, term);
   }
 
   function check(statement: string, set: readonly RaftNode[], index: LogIndex, term: Term): void {
-    const found = holders(set, index, term);
-    if (found.length >= majorityCount(set.length)) return;
+    const wanted = majorityCount(set.length);
+    const found: RaftNode[] = [];
+    for (const voter of set) {
+      if (!holds(voter, index, term)) continue;
+      found.push(voter);
+      if (found.length === wanted) return;
+    }
     context.fail(
       statement,
       `entry ${index} of term ${term} is committed, of the voters ${set.map(raftName).join(", ")} it lies on the disks of ${found.map(raftName).join(", ") || "nobody"}`,

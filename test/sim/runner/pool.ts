@@ -71,7 +71,8 @@ export class Pool {
 
   #start(): Worker {
     const child = fork(fileURLToPath(new URL("./worker.js", import.meta.url)), {
-      execArgv: [...process.execArgv, `--max-old-space-size=${HEAP_MIB}`],
+      // Helper threads would take from the other children what they give to this one.
+      execArgv: [...process.execArgv, "--single-threaded-gc", `--max-old-space-size=${HEAP_MIB}`],
       serialization: "advanced",
     });
     const worker: Worker = { child, busy: false };

@@ -4,7 +4,7 @@
  */
 import type { SimulationResult } from "../run-world.ts";
 import type { TimelineLine } from "../world/world.ts";
-import { type Job, playJob } from "./job.ts";
+import { type Job, type PlayOptions, playJob } from "./job.ts";
 import { noteLine } from "./timeline.ts";
 
 export interface WorkerRequest {
@@ -26,7 +26,8 @@ async function serve({ job, verbose }: WorkerRequest): Promise<WorkerReply> {
   const before = process.cpuUsage();
   try {
     const onNote = (line: TimelineLine): void => console.log(noteLine(line));
-    const result = await playJob(job, { verbose, ...(verbose ? { onNote } : {}) });
+    const options = { verbose, ...(verbose ? { onNote } : {}) };
+    const result = verbose ? await playJob(job, options) : await playWithoutStacks(job, options);
     const { user, system } = process.cpuUsage(before);
     const told = result.failure !== undefined || result.unknown !== undefined || verbose;
     return {
@@ -37,6 +38,26 @@ async function serve({ job, verbose }: WorkerRequest): Promise<WorkerReply> {
   } catch (thrown) {
     const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
     return { type: "error", message };
+  }
+}
+
+/**
+ * Errors are news of faults here, made by the thousand, and to find out where costs a tenth of the
+ * time. Only of a run that fails anybody wants to know: it is played again, which by its seed fails
+ * in the same way.
+ */
+async function playWithoutStacks(job: Job, options: PlayOptions): Promise<SimulationResult> {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    const result = await playJob(job, options);
+    if (result.failure === undefined) return result;
+    Error.stackTraceLimit = stackTraceLimit;
+    const again = await playJob(job, options);
+    // Else its hash is to be told, for the difference is a failure of its own.
+    return again.traceHash === result.traceHash ? again : result;
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 

@@ -11,7 +11,7 @@ import { OFFSETS_TOPIC, partitionOfGroup } from "../../../src/group/partition-of
 import { topicByName } from "../../../src/metadata/image.ts";
 import { partitionKey } from "../../../src/model/ids.ts";
 import type { GroupCalled } from "../cluster/observed-groups.ts";
-import type { Invariant, RunContext } from "../cluster/run-context.ts";
+import { type Invariant, logEnd, type RunContext } from "../cluster/run-context.ts";
 
 const STATEMENT = "O1 what is fetched is what was committed last";
 const NOTHING = "nothing";
@@ -91,9 +91,9 @@ export function offsets(context: RunContext): Invariant {
     const topicId = image.topicIds.get(one.topic);
     if (topicId === undefined) return;
     let end = 0;
-    for (const log of context.logs.replicas(partitionKey(topicId, one.partition))) {
-      end = Math.max(end, log.endOffset);
-    }
+    const key = partitionKey(topicId, one.partition);
+    // Of a log of which all was deleted its start is what is left.
+    for (const node of context.nodes) end = Math.max(end, logEnd(context, node, key));
     if (one.offset <= end || context.anyWiped) return;
     context.fail(
       "O6 committed offsets lie within the log",

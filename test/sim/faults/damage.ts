@@ -3,16 +3,20 @@
  * count through the parts there are.
  */
 import { utf8 } from "../../../src/base/bytes.ts";
-import type { Offset } from "../../../src/model/ids.ts";
+import { type Offset, partitionKey } from "../../../src/model/ids.ts";
 import type { Entry } from "../../../src/ports/key-value-store.ts";
 import { placeBatch, readBatchHeader } from "../../../src/record/batch.ts";
+import { decodeMarks } from "../../../src/storage/durable-marks.ts";
+import { parseDirectoryName } from "../../../src/storage/replica-names.ts";
 import { batchKey, isBatchKey, keyOffset } from "../../../src/storage/segment-keys.ts";
 import type { SimBroker } from "../cluster/cluster.ts";
+import { crc32c } from "../world/sim-codecs.ts";
 import type { StoreState } from "../world/store-state.ts";
 
 const LOGS = "/data/logs";
 const METADATA_LOG = "/data/raft";
 const SNAPSHOTS = "/data/snapshots";
+const MARKS = "/data/marks";
 
 /** One bit of the record at `offset` is another one. */
 export function flipRecord(broker: SimBroker, offset: Offset): void {
@@ -82,7 +86,11 @@ export function flipSnapshots(broker: SimBroker, word: string): void {
   disk.faultsCount++;
 }
 
-/** One bit of a batch in some segment; false: there is no batch. */
+/**
+ * One bit of a batch in some segment; false: there is no batch. Only of those that the broker has
+ * noted to be durable: what lies above its mark and is not whole is taken for a write that was torn,
+ * and no log could tell the difference.
+ */
 export function flipSomeBatch(broker: SimBroker, nth: number): boolean {
   const batches = segments(broker).flatMap(({ store, entries }) =>
     entries.map((entry) => ({ store, entry })),
@@ -129,13 +137,22 @@ function metadataEntries(broker: SimBroker): readonly Entry[] {
   return entries.filter(({ key, value }) => key.length === 9 && value.length > 0);
 }
 
-/** Those that hold batches. */
+/** Those that hold batches which the broker vouches for. */
 function segments(
   broker: SimBroker,
 ): readonly { readonly store: StoreState; readonly entries: readonly Entry[] }[] {
-  return [...broker.node.disk.below(LOGS)].flatMap(([, node]) => {
+  const { disk } = broker.node;
+  const marks = disk.node(MARKS);
+  const ends = marks?.type === "file" ? decodeMarks(marks.content, crc32c) : undefined;
+  return [...disk.below(LOGS)].flatMap(([path, node]) => {
     if (node.type !== "store") return [];
-    const entries = [...node.state.entries()].filter(({ key }) => isBatchKey(key));
+    const [name = ""] = path.slice(LOGS.length + 1).split("/");
+    const replica = parseDirectoryName(name);
+    if (replica === undefined) return [];
+    const end = ends?.get(partitionKey(replica.topicId, replica.partition)) ?? 0;
+    const entries = [...node.state.entries()].filter(
+      ({ key }) => isBatchKey(key) && keyOffset(key) < end,
+    );
     return entries.length === 0 ? [] : [{ store: node.state, entries }];
   });
 }

@@ -23,6 +23,8 @@ const JUDGED: ReadonlySet<string> = new Set(["INELIGIBLE_REPLICA", "INVALID_REQU
 
 export function maximalIsr(context: RunContext): Invariant {
   const open = new Map<string, Open[]>();
+  /** By leader: what it has shown. It was judged then, and a deposed one may go on showing it. */
+  const shown = new Map<string, number>();
   const close = (key: string, keep: (proposal: Open) => boolean): void => {
     const left = (open.get(key) ?? []).filter(keep);
     if (left.length === 0) open.delete(key);
@@ -67,7 +69,10 @@ export function maximalIsr(context: RunContext): Invariant {
         );
       }
     },
-    onHighWatermark({ node, key, leaderEpoch, highWatermark }) {
+    onHighWatermark({ node, life, key, leaderEpoch, highWatermark }) {
+      const leader = `${node} ${life} ${key} ${leaderEpoch}`;
+      if (highWatermark <= (shown.get(leader) ?? -1)) return;
+      shown.set(leader, highWatermark);
       // Deleted as far as some broker knows: members may have removed their replicas before the leader.
       if (partitionByKey(context.newestImage(), key) === undefined) return;
       for (const proposal of open.get(key) ?? []) {

@@ -128,7 +128,9 @@ export function compaction(context: RunContext): Invariant {
   const aheadMs = new Map<string, number>();
 
   function sampleClock(node: string): void {
-    const offsetMs = context.lifeOf(node)?.node.wallOffsetMs ?? 0;
+    const wallMs = context.lifeOf(node)?.node.clock.wallMs ?? 0;
+    // Jumps and drift.
+    const offsetMs = wallMs - WALL_EPOCH_MS - context.world.nowMs;
     if (offsetMs > (aheadMs.get(node) ?? 0)) aheadMs.set(node, offsetMs);
   }
 

@@ -36,6 +36,8 @@ export interface RaftDriverOptions {
   readonly reconnectGraceMs: number;
   /** Bytes of committed entries after which a snapshot is taken. */
   readonly snapshotBytes: number;
+  /** Entries that stay behind a snapshot, for followers a little behind. Default 1,000. */
+  readonly trailingEntriesCount?: number;
   /** What the data directory is known to belong to; undefined: nothing yet. */
   readonly clusterId: ClusterId | undefined;
   readonly stateMachine: MetadataStateMachine;
@@ -586,7 +588,8 @@ export class RaftDriver implements MetadataLog {
     this.#savingSnapshot = false;
     // A newer snapshot was installed meanwhile, and the log starts behind it.
     if (this.#closing !== undefined || this.#raft.baseIndex > head.index) return;
-    const index = Math.max(this.#raft.baseIndex, head.index - LIMITS.raftTrailingEntriesCount);
+    const { trailingEntriesCount = LIMITS.raftTrailingEntriesCount } = this.#options;
+    const index = Math.max(this.#raft.baseIndex, head.index - trailingEntriesCount);
     const term = this.#raft.termAt(index);
     if (term === undefined) return;
     this.#raft.compact(head, index);

@@ -106,6 +106,8 @@ async function startNode(ports: Ports, config: BrokerConfig): Promise<QuorumNode
     electionTimeoutMs: config.electionTimeoutMs,
     reconnectGraceMs: config.sessionReconnectMs,
     snapshotBytes: config.metadataMaxRecordBytesBetweenSnapshots,
+    // A tenth of what lies between two snapshots: who falls behind needs one.
+    trailingEntriesCount: Math.ceil(config.metadataMaxRecordBytesBetweenSnapshots / 600),
     clusterId: undefined,
     stateMachine: machine,
   });

@@ -84,8 +84,8 @@ async function pollOnce(
 ): Promise<unknown> {
   const given = new AbortController();
   const timer = life.environment.timers.after(plan.pollMs, () => given.abort(POLL_OVER));
+  const batches = consumer.batches({ signal: given.signal });
   try {
-    const batches = consumer.batches({ signal: given.signal });
     for (let count = 0; count < POLL_BATCHES; count++) {
       const { done, value: batch } = await batches.next();
       if (done === true) return undefined;
@@ -99,6 +99,8 @@ async function pollOnce(
     return errorCode(thrown) === "ABORTED" ? undefined : thrown;
   } finally {
     timer.cancel();
+    // As `for await` would: an iteration that is left open has its last batch in hand for ever.
+    await batches.return?.();
   }
 }
 

@@ -2,10 +2,10 @@
  * `npm run mutants [-- --seeds N] [--only NAME] [--at-once N]`
  *
  * Each mutant must make its scenario fail; with `--seeds`, also counts how many random seeds it
- * takes to find it. Prints the table and, for a whole campaign, writes it to `RESULTS.md`. Ends with
+ * takes to find it, and writes that into the table of `RESULTS.md`. Ends with
  * exit code 1 if a mutant was not caught by its scenario, 2 if it was asked for what there is not.
  */
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { MUTANTS } from "./all.ts";
@@ -69,8 +69,10 @@ async function main({ seeds, atOnce, only }: Asked): Promise<void> {
     const found = rows.filter(({ caughtBySeed }) => caughtBySeed !== undefined);
     console.log(`${found.length} of ${rows.length} found within ${seeds} random seeds`);
   }
-  if (only.length === 0 && seeds > 0) {
-    writeFileSync(join(root, "test/sim/mutants/RESULTS.md"), resultsTable(rows, seeds));
+  if (seeds > 0) {
+    const file = join(root, "test/sim/mutants/RESULTS.md");
+    const before = existsSync(file) ? readFileSync(file, "utf8") : "";
+    writeFileSync(file, resultsTable(before, rows));
   }
   if (missed.length > 0) {
     console.log(`not caught: ${missed.map(({ mutant }) => mutant.name).join(" ")}`);

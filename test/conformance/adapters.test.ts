@@ -11,6 +11,7 @@ import { PrometheusMeter } from "../../src/adapters/prometheus-meter.ts";
 import { systemClock } from "../../src/adapters/system-clock.ts";
 import { systemRandom } from "../../src/adapters/system-random.ts";
 import { systemTimers } from "../../src/adapters/system-timers.ts";
+import { eventually } from "../support/eventually.ts";
 import { codecsSuite } from "./codecs.suite.ts";
 import { filesSuite } from "./files.suite.ts";
 import { keyValueStoreSuite } from "./key-value-store.suite.ts";
@@ -80,13 +81,7 @@ peerNetworkSuite("gRPC", async () => {
     left,
     right,
     address: { host: "127.0.0.1", port: 0 },
-    until: async (condition) => {
-      for (let turn = 0; turn < 5_000; turn++) {
-        if (condition()) return;
-        await systemTimers.sleep(2);
-      }
-      throw new Error("the condition never held");
-    },
+    until: (condition) => eventually("the peers' condition", condition),
     dispose: async () => {
       left.close();
       right.close();

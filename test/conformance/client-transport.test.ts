@@ -4,6 +4,7 @@ import { startGrpcServer } from "../../src/api/grpc/server.ts";
 import { GrpcTransport } from "../../src/client/grpc-transport.ts";
 import { openSimDoor } from "../sim/clients/sim-door.ts";
 import { SimTransport } from "../sim/clients/sim-transport.ts";
+import { eventually } from "../support/eventually.ts";
 import { createMemoryPorts } from "../support/memory-ports.ts";
 import { clientTransportSuite } from "./client-transport.suite.ts";
 
@@ -28,13 +29,7 @@ clientTransportSuite("gRPC", async (broker) => {
     transport: new GrpcTransport(systemClock),
     address: { host: "127.0.0.1", port: server.port },
     nobody: { host: "127.0.0.1", port: 1 },
-    until: async (condition) => {
-      const endMs = systemClock.monotonicMs() + UNTIL_MS;
-      while (!condition()) {
-        if (systemClock.monotonicMs() > endMs) throw new Error("the condition never held");
-        await ports.timers.sleep(2);
-      }
-    },
+    until: (condition) => eventually("the client's condition", condition),
     closeDoor,
     dispose: closeDoor,
   };

@@ -63,16 +63,19 @@ describe("records", () => {
     const [topic] = await admin.describeTopics(["kill"]);
     const victim = topic?.partitions[0]?.leader ?? -1;
     const sends: Promise<unknown>[] = [];
-    const total = 4_000;
+    let isKilled = false;
     const killed = (async () => {
       for await (const { offset } of reader) {
         if (offset === 1_000) break;
       }
       await cluster.killBroker(victim);
+      isKilled = true;
     })();
-    for (let next = 1; next < total; next++) {
-      sends.push(producer.send({ topic: "kill", value: `${next}` }));
-      if (next % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    // Acknowledgements set the pace, and it goes on until the kill has happened amid it.
+    let total = 1;
+    for (; total < 4_000 || !isKilled; total++) {
+      sends.push(producer.send({ topic: "kill", value: `${total}` }));
+      if (total % 20 === 0) await sends.at(-100);
     }
     await Promise.all(sends);
     await killed;

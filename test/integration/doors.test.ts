@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Admin, Consumer, Producer } from "../../src/client/index.ts";
 import { ottla } from "../../src/gen/ottla.js";
 import { type Cluster, startCluster } from "../../src/testing/index.ts";
+import { eventually } from "../support/eventually.ts";
 
 let cluster: Cluster;
 let client: Client;
@@ -30,11 +31,12 @@ function open(path: string, to: Client = client) {
 }
 
 async function until<Value>(ask: () => Promise<Value | undefined>): Promise<Value> {
-  for (;;) {
-    const value = await ask();
-    if (value !== undefined) return value;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  let value: Value | undefined;
+  await eventually("the door answers as asked for", async () => {
+    value = await ask();
+    return value !== undefined;
+  });
+  return value as Value;
 }
 
 describe("HTTP", () => {

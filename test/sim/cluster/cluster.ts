@@ -152,6 +152,7 @@ export class Cluster implements RunContext {
     this.#wiped.add(broker.node.name);
   }
 
+  /** Its disk was replaced, or damaged, at some time in the run. */
   wasWiped(node: string): boolean {
     return this.#wiped.has(node);
   }

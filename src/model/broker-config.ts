@@ -1,9 +1,14 @@
 /** A broker's own configuration after parsing: `parse-broker-config.ts` makes it from properties. */
 import type { BrokerId } from "./ids.ts";
 
+/** What is spoken on a listener. */
+export type ListenerProtocol = "GRPC" | "INTERNAL" | "HTTP";
+
 export interface Listener {
-  /** The name before `://`, e.g. `GRPC`. */
+  /** The name before `://`, in capitals: what `advertised.listeners` and clients know it by. */
   readonly name: string;
+  /** As `listener.security.protocol.map` says of the name. */
+  readonly protocol: ListenerProtocol;
   /** "" listens on every interface. */
   readonly host: string;
   readonly port: number;
@@ -22,7 +27,7 @@ export interface BrokerConfig {
   readonly rack: string | null;
   /** `log.dirs`; the first also holds the metadata log. */
   readonly logDirs: readonly string[];
-  /** `listeners`: GRPC (clients), INTERNAL (brokers), HTTP (metrics, health). */
+  /** `listeners`: GRPC (clients), INTERNAL (brokers), HTTP (metrics, health); names are free. */
   readonly listeners: readonly Listener[];
   /** `advertised.listeners`; those of `listeners` where absent. */
   readonly advertisedListeners: readonly Listener[];

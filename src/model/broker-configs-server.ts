@@ -44,7 +44,7 @@ internal.metadata.max.batch.size.in.bytes | int | 8388608 | * | read-only | no |
 kafka.metrics.polling.interval.secs | int | 10 | 1.. | read-only | no | Time between two polls of metrics reporters.
 kafka.metrics.reporters | list |  | * | read-only | no | Classes that report the older kind of metrics.
 leader.imbalance.check.interval.seconds | long | 300 | 1.. | read-only | yes | Time between two searches for partitions whose preferred replica does not lead.
-listener.security.protocol.map | string | SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT | * | per-broker | no | Security protocol of each listener name.
+listener.security.protocol.map | string | SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT | * | per-broker | yes | What is spoken on each listener, as NAME:PROTOCOL, separated by commas.
 listeners | list | PLAINTEXT://:9092 | * | per-broker | yes | Addresses on which the broker listens, as NAME://host:port, separated by commas.
 max.connection.creation.rate | int | 2147483647 | 0.. | cluster-wide | no | Connections that a broker accepts in a second.
 max.connections | int | 2147483647 | 0.. | cluster-wide | no | Connections of one broker.

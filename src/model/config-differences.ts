@@ -39,6 +39,10 @@ export const DEFAULT_DIFFERENCES: Readonly<
     value: "GRPC://:9192,INTERNAL://:9392,HTTP://:9292",
     reason: "clients speak gRPC, and brokers have a listener of their own.",
   },
+  "listener.security.protocol.map": {
+    value: "GRPC:GRPC,INTERNAL:INTERNAL,HTTP:HTTP",
+    reason: "these are the protocols that its listeners speak.",
+  },
   "inter.broker.listener.name": {
     value: "INTERNAL",
     reason: "what brokers tell each other is served on no client's listener.",

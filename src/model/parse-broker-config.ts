@@ -5,16 +5,17 @@
 import type { BrokerConfig, Listener, VoterAddress } from "./broker-config.ts";
 import { BROKER_CONFIG_KEYS, splitList, validateConfigValue } from "./config-definition.ts";
 import { configBoolean, configNumber, resolveConfig } from "./config-values.ts";
-import { OttlaError } from "./errors.ts";
 import { groupsConfig } from "./groups-config.ts";
 import type { BrokerId } from "./ids.ts";
+import {
+  advertisedListeners,
+  interBrokerListener,
+  listenerProtocols,
+  parseAddress,
+  parseListeners,
+} from "./listeners.ts";
+import { refuse } from "./refuse-config.ts";
 
-/** Ottla's listeners and the ports they have by default. */
-export const DEFAULT_PORTS: ReadonlyMap<string, number> = new Map([
-  ["GRPC", 9192],
-  ["INTERNAL", 9392],
-  ["HTTP", 9292],
-]);
 const DEFAULT_VOTER_PORT = 9392;
 const BROKER_ID_BOUND = 2 ** 31;
 
@@ -27,13 +28,10 @@ export function parseBrokerConfig(properties: ReadonlyMap<string, string>): Brok
   const text = (key: string): string => resolveConfig("broker", key, sources).value ?? "";
 
   const nodeId = parseNodeId(properties);
-  const listeners = parseListeners("listeners", text("listeners"));
+  const protocols = listenerProtocols(text("listener.security.protocol.map"));
+  const listeners = parseListeners("listeners", text("listeners"), protocols);
   const advertised = properties.get("advertised.listeners");
-  const interBrokerListenerName = text("inter.broker.listener.name").toUpperCase();
-  const interBroker = listeners.find((listener) => listener.name === interBrokerListenerName);
-  if (interBroker === undefined) {
-    refuse("inter.broker.listener.name", interBrokerListenerName, namesOf(listeners));
-  }
+  const interBroker = interBrokerListener(listeners, text("inter.broker.listener.name"));
   checkSpan(
     properties,
     number("broker.heartbeat.interval.ms"),
@@ -47,8 +45,11 @@ export function parseBrokerConfig(properties: ReadonlyMap<string, string>): Brok
     advertisedListeners:
       advertised === undefined
         ? listeners
-        : advertisedListeners(listeners, parseListeners("advertised.listeners", advertised)),
-    interBrokerListenerName,
+        : advertisedListeners(
+            listeners,
+            parseListeners("advertised.listeners", advertised, protocols),
+          ),
+    interBrokerListenerName: interBroker.name,
     voters: parseVoters(properties.get("controller.quorum.voters"), nodeId, interBroker),
     heartbeatIntervalMs: atLeast("broker.heartbeat.interval.ms", number, 1),
     sessionTimeoutMs: number("broker.session.timeout.ms"),
@@ -71,66 +72,6 @@ export function parseBrokerConfig(properties: ReadonlyMap<string, string>): Brok
     ),
     properties,
   };
-}
-
-/** Kafka's listener list: `NAME://host:port`, an IPv6 host in brackets, no host for all interfaces. */
-export function parseListeners(key: string, value: string): readonly Listener[] {
-  const parts = splitList(value);
-  if (parts.length === 0) refuse(key, value, "at least one NAME://host:port");
-  const listeners = parts.map((part) => parseListener(key, part));
-  const names = new Set<string>();
-  const ports = new Set<string>();
-  for (const { name, host, port } of listeners) {
-    if (names.has(name)) refuse(key, value, `each listener name once, but ${name} stands twice`);
-    names.add(name);
-    const address = `${host}:${port}`;
-    if (key === "listeners" && port !== 0 && ports.has(address)) {
-      refuse(key, value, `each address once, but ${address} stands twice`);
-    }
-    ports.add(address);
-  }
-  return listeners;
-}
-
-function parseListener(key: string, part: string): Listener {
-  const match = /^([A-Za-z0-9_]+):\/\/(.*)$/.exec(part);
-  if (match === null) refuse(key, part, "NAME://host:port");
-  const name = (match[1] as string).toUpperCase();
-  const defaultPort = DEFAULT_PORTS.get(name);
-  if (defaultPort === undefined) {
-    refuse(key, part, `a listener name of ${[...DEFAULT_PORTS.keys()].join(", ")}`);
-  }
-  return { name, ...parseAddress(key, match[2] as string, defaultPort) };
-}
-
-/** `host:port`, `[IPv6]:port`, either part may be missing. */
-function parseAddress(
-  key: string,
-  address: string,
-  defaultPort: number,
-): { readonly host: string; readonly port: number } {
-  const allowed = "host:port, with an IPv6 host in brackets and a port of 0 to 65535";
-  const match = /^(?:\[([0-9A-Fa-f:.%\w]+)\]|([^[\]:/\s]*))(?::(\d{1,5}))?$/.exec(address);
-  if (match === null) refuse(key, address, allowed);
-  const port = match[3] === undefined ? defaultPort : Number(match[3]);
-  if (port > 65_535) refuse(key, address, allowed);
-  const host = match[1] ?? match[2] ?? "";
-  return { host: host === "0.0.0.0" || host === "::" ? "" : host, port };
-}
-
-/** Listeners that are not advertised by name keep their own address. */
-function advertisedListeners(
-  listeners: readonly Listener[],
-  advertised: readonly Listener[],
-): readonly Listener[] {
-  for (const { name } of advertised) {
-    if (!listeners.some((listener) => listener.name === name)) {
-      refuse("advertised.listeners", name, namesOf(listeners));
-    }
-  }
-  return listeners.map(
-    (listener) => advertised.find(({ name }) => name === listener.name) ?? listener,
-  );
 }
 
 function parseNodeId(properties: ReadonlyMap<string, string>): BrokerId {
@@ -203,17 +144,6 @@ function atLeast(key: string, number: (key: string) => number, least: number): n
   const value = number(key);
   if (value < least) refuse(key, String(value), `at least ${least}`);
   return value;
-}
-
-function namesOf(listeners: readonly Listener[]): string {
-  return `a name of listeners: ${listeners.map(({ name }) => name).join(", ")}`;
-}
-
-function refuse(key: string, value: string | undefined, allowed: string): never {
-  const given = value === undefined ? "missing" : JSON.stringify(value);
-  throw new OttlaError("INVALID_CONFIG", `${key} is ${given}; allowed is ${allowed}`, {
-    field: key,
-  });
 }
 
 /** Keys that are given and stored although nothing reads them: worth a line in the log at start. */

@@ -18,7 +18,7 @@ clientTransportSuite("gRPC", async (broker) => {
     brokerId: 1,
     log: { level: "error", destination: { write: () => true } },
   });
-  const listeners = [{ name: "GRPC", host: "127.0.0.1", port: 0 }];
+  const listeners = [{ name: "GRPC", protocol: "GRPC" as const, host: "127.0.0.1", port: 0 }];
   const server = await startGrpcServer({ broker, ports, config: { ...CONFIG, listeners } });
   let closing: Promise<void> | undefined;
   const closeDoor = (): Promise<void> => {
@@ -40,7 +40,7 @@ clientTransportSuite("the simulator", async (broker) => {
   const { world, network } = machine;
   const client = createMemoryPorts({ name: "client", world, network });
   const address = { host: "broker-1", port: 9_192 };
-  const listeners = [{ name: "GRPC", ...address }];
+  const listeners = [{ name: "GRPC", protocol: "GRPC" as const, ...address }];
   const door = await openSimDoor({
     broker,
     ports: machine.ports,

@@ -6,7 +6,6 @@ import type { BrokerConfig } from "../../model/broker-config.ts";
 import { OttlaError } from "../../model/errors.ts";
 import type { Ports } from "../../ports/ports.ts";
 
-const HTTP_LISTENER = "HTTP";
 const HEADERS_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_TIMEOUT_MS = 30_000;
@@ -37,7 +36,7 @@ export interface HttpServer {
 /** Undefined without an HTTP listener. Rejects with PORT_IN_USE or INVALID_CONFIG. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer | undefined> {
   const { config, ports } = options;
-  const listener = config.listeners.find(({ name }) => name === HTTP_LISTENER);
+  const listener = config.listeners.find(({ protocol }) => protocol === "HTTP");
   if (listener === undefined) return undefined;
   const server = createServer(
     {

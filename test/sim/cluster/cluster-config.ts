@@ -93,9 +93,10 @@ function given(id: number, properties: ReadonlyMap<string, string>): Partial<Bro
 }
 
 export function brokerConfig(id: number, shape: ClusterShape): BrokerConfig {
-  const internal: Listener = { name: "INTERNAL", host: brokerName(id), port: INTERNAL_PORT };
+  const host = brokerName(id);
+  const internal: Listener = { name: "INTERNAL", protocol: "INTERNAL", host, port: INTERNAL_PORT };
   const own = shape.propertiesOf?.get(id) ?? new Map<string, string>();
-  const grpc: Listener = { name: "GRPC", host: brokerName(id), port: GRPC_PORT };
+  const grpc: Listener = { name: "GRPC", protocol: "GRPC", host, port: GRPC_PORT };
   const voters = Array.from({ length: shape.votersCount }, (_, index) => ({
     id: index + 1,
     host: brokerName(index + 1),

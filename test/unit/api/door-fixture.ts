@@ -154,7 +154,7 @@ export async function openDoor(broker: DoorApi): Promise<Door> {
     broker,
     ports,
     config: {
-      listeners: [{ name: "GRPC", host: "127.0.0.1", port: 0 }],
+      listeners: [{ name: "GRPC", protocol: "GRPC", host: "127.0.0.1", port: 0 }],
       requestTimeoutMs: 5_000,
       fetchMaxBytes: 1_000_000,
     },

@@ -11,7 +11,7 @@ async function openHttp(port = 0) {
   const server = await startHttpServer({
     broker: fakeBroker({ health: () => state.health }),
     ports,
-    config: { listeners: [{ name: "HTTP", host: "127.0.0.1", port }] },
+    config: { listeners: [{ name: "HTTP", protocol: "HTTP", host: "127.0.0.1", port }] },
   });
   if (server === undefined) throw new Error("no server");
   return {

@@ -123,7 +123,7 @@ describe("opening and closing", () => {
       broker: fakeBroker(),
       ports: door.ports,
       config: {
-        listeners: [{ name: "GRPC", host: "127.0.0.1", port: door.port }],
+        listeners: [{ name: "GRPC", protocol: "GRPC", host: "127.0.0.1", port: door.port }],
         requestTimeoutMs: 1_000,
         fetchMaxBytes: 1_000,
       },
@@ -158,7 +158,7 @@ describe("opening and closing", () => {
       broker,
       ports: door.ports,
       config: {
-        listeners: [{ name: "GRPC", host: "127.0.0.1", port: door.port }],
+        listeners: [{ name: "GRPC", protocol: "GRPC", host: "127.0.0.1", port: door.port }],
         requestTimeoutMs: 1_000,
         fetchMaxBytes: 1_000,
       },

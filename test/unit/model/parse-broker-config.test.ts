@@ -22,9 +22,9 @@ describe("parseBrokerConfig", () => {
   it("needs only an id and a directory: the broker is then a cluster of its own", () => {
     const config = parse({});
     expect(config.listeners).toEqual([
-      { name: "GRPC", host: "", port: 9192 },
-      { name: "INTERNAL", host: "", port: 9392 },
-      { name: "HTTP", host: "", port: 9292 },
+      { name: "GRPC", protocol: "GRPC", host: "", port: 9192 },
+      { name: "INTERNAL", protocol: "INTERNAL", host: "", port: 9392 },
+      { name: "HTTP", protocol: "HTTP", host: "", port: 9292 },
     ]);
     expect(config.voters).toEqual([{ id: 1, host: "127.0.0.1", port: 9392 }]);
     expect(config.sessionReconnectMs).toBe(300);
@@ -39,12 +39,13 @@ describe("parseBrokerConfig", () => {
       "controller.quorum.voters": "1@[fe80::1]:9392,2@host-2,3@host-3:9394",
     });
     expect(config.listeners).toEqual([
-      { name: "GRPC", host: "::1", port: 1192 },
-      { name: "INTERNAL", host: "", port: 9392 },
-      { name: "HTTP", host: "localhost", port: 0 },
+      { name: "GRPC", protocol: "GRPC", host: "::1", port: 1192 },
+      { name: "INTERNAL", protocol: "INTERNAL", host: "", port: 9392 },
+      { name: "HTTP", protocol: "HTTP", host: "localhost", port: 0 },
     ]);
     expect(config.advertisedListeners[0]).toEqual({
       name: "GRPC",
+      protocol: "GRPC",
       host: "broker-1.example",
       port: 443,
     });
@@ -54,6 +55,26 @@ describe("parseBrokerConfig", () => {
       { id: 2, host: "host-2", port: 9392 },
       { id: 3, host: "host-3", port: 9394 },
     ]);
+  });
+
+  it("speaks on a listener what listener.security.protocol.map says of its name", () => {
+    const config = parse({
+      listeners: "GRPC://:9192,Outside://:9195,INTERNAL://:9392,METRICS://",
+      "advertised.listeners": "OUTSIDE://broker-1.example:19195",
+      "listener.security.protocol.map": "OUTSIDE:GRPC, metrics:http",
+    });
+    expect(config.listeners).toEqual([
+      { name: "GRPC", protocol: "GRPC", host: "", port: 9192 },
+      { name: "OUTSIDE", protocol: "GRPC", host: "", port: 9195 },
+      { name: "INTERNAL", protocol: "INTERNAL", host: "", port: 9392 },
+      { name: "METRICS", protocol: "HTTP", host: "", port: 9292 },
+    ]);
+    expect(config.advertisedListeners[1]).toEqual({
+      name: "OUTSIDE",
+      protocol: "GRPC",
+      host: "broker-1.example",
+      port: 19_195,
+    });
   });
 
   it("splits log.dirs, and prefers it to log.dir", () => {
@@ -71,7 +92,21 @@ describe("parseBrokerConfig", () => {
     [{ "broker.id": "7" }, "the value of node.id, 1"],
     [{ "log.dirs": "" }, "log.dirs"],
     [{ "log.dirs": "/a,/a" }, "each once"],
-    [{ listeners: "PLAINTEXT://:9092" }, "GRPC, INTERNAL, HTTP"],
+    [
+      { listeners: "OUTSIDE://:9092" },
+      "or one that listener.security.protocol.map gives a protocol",
+    ],
+    [{ "listener.security.protocol.map": "OUTSIDE:SSL" }, "a protocol of GRPC, INTERNAL, HTTP"],
+    [{ "listener.security.protocol.map": "OUTSIDE" }, "NAME:PROTOCOL"],
+    [{ "listener.security.protocol.map": "A:GRPC,a:HTTP" }, "A stands twice"],
+    [{ "inter.broker.listener.name": "GRPC" }, "protocol INTERNAL, but GRPC is GRPC"],
+    [
+      {
+        listeners: "INTERNAL://:9392,HTTP://:9292,METRICS://:9293",
+        "listener.security.protocol.map": "METRICS:HTTP",
+      },
+      "one listener of protocol HTTP",
+    ],
     [{ listeners: "GRPC://:9192,INTERNAL://:9192" }, "each address once"],
     [{ listeners: "GRPC://:9192,GRPC://:9193" }, "GRPC stands twice"],
     [{ listeners: "GRPC://:99999,INTERNAL://:1" }, "0 to 65535"],

@@ -1,0 +1,129 @@
+/** A broker's listeners: names, what is spoken on each, addresses; in Kafka's syntax. */
+import type { Listener, ListenerProtocol } from "./broker-config.ts";
+import { splitList } from "./config-definition.ts";
+import { refuse } from "./refuse-config.ts";
+
+/** The port of a listener that names none, by protocol. */
+const DEFAULT_PORTS: Readonly<Record<ListenerProtocol, number>> = {
+  GRPC: 9192,
+  INTERNAL: 9392,
+  HTTP: 9292,
+};
+const PROTOCOLS = Object.keys(DEFAULT_PORTS) as readonly ListenerProtocol[];
+const MAP_KEY = "listener.security.protocol.map";
+
+/**
+ * `listener.security.protocol.map`: `NAME:PROTOCOL`, separated by commas. Other than Kafka's, it
+ * need not repeat the names that are protocols: each of them means itself unless it is mapped.
+ */
+export function listenerProtocols(value: string): ReadonlyMap<string, ListenerProtocol> {
+  const protocols = new Map<string, ListenerProtocol>(PROTOCOLS.map((name) => [name, name]));
+  const given = new Set<string>();
+  for (const part of splitList(value)) {
+    const match = /^([A-Za-z0-9_]+):([A-Za-z0-9_]+)$/.exec(part);
+    if (match === null) refuse(MAP_KEY, part, "NAME:PROTOCOL");
+    const name = (match[1] as string).toUpperCase();
+    const protocol = (match[2] as string).toUpperCase();
+    if (given.has(name))
+      refuse(MAP_KEY, value, `each listener name once, but ${name} stands twice`);
+    given.add(name);
+    const known = PROTOCOLS.find((candidate) => candidate === protocol);
+    if (known === undefined) refuse(MAP_KEY, part, `a protocol of ${PROTOCOLS.join(", ")}`);
+    protocols.set(name, known);
+  }
+  return protocols;
+}
+
+/** Kafka's listener list: `NAME://host:port`, an IPv6 host in brackets, no host for all interfaces. */
+export function parseListeners(
+  key: string,
+  value: string,
+  protocols: ReadonlyMap<string, ListenerProtocol>,
+): readonly Listener[] {
+  const parts = splitList(value);
+  if (parts.length === 0) refuse(key, value, "at least one NAME://host:port");
+  const listeners = parts.map((part) => parseListener(key, part, protocols));
+  const names = new Set<string>();
+  const ports = new Set<string>();
+  for (const { name, host, port } of listeners) {
+    if (names.has(name)) refuse(key, value, `each listener name once, but ${name} stands twice`);
+    names.add(name);
+    const address = `${host}:${port}`;
+    if (key === "listeners" && port !== 0 && ports.has(address)) {
+      refuse(key, value, `each address once, but ${address} stands twice`);
+    }
+    ports.add(address);
+  }
+  return listeners;
+}
+
+function parseListener(
+  key: string,
+  part: string,
+  protocols: ReadonlyMap<string, ListenerProtocol>,
+): Listener {
+  const match = /^([A-Za-z0-9_]+):\/\/(.*)$/.exec(part);
+  if (match === null) refuse(key, part, "NAME://host:port");
+  const name = (match[1] as string).toUpperCase();
+  const protocol = protocols.get(name);
+  if (protocol === undefined) {
+    refuse(
+      key,
+      part,
+      `a listener name of ${[...protocols.keys()].join(", ")}, or one that ${MAP_KEY} gives a protocol`,
+    );
+  }
+  return { name, protocol, ...parseAddress(key, match[2] as string, DEFAULT_PORTS[protocol]) };
+}
+
+/** `host:port`, `[IPv6]:port`, either part may be missing. */
+export function parseAddress(
+  key: string,
+  address: string,
+  defaultPort: number,
+): { readonly host: string; readonly port: number } {
+  const allowed = "host:port, with an IPv6 host in brackets and a port of 0 to 65535";
+  const match = /^(?:\[([0-9A-Fa-f:.%\w]+)\]|([^[\]:/\s]*))(?::(\d{1,5}))?$/.exec(address);
+  if (match === null) refuse(key, address, allowed);
+  const port = match[3] === undefined ? defaultPort : Number(match[3]);
+  if (port > 65_535) refuse(key, address, allowed);
+  const host = match[1] ?? match[2] ?? "";
+  return { host: host === "0.0.0.0" || host === "::" ? "" : host, port };
+}
+
+/** Listeners that are not advertised by name keep their own address. */
+export function advertisedListeners(
+  listeners: readonly Listener[],
+  advertised: readonly Listener[],
+): readonly Listener[] {
+  for (const { name } of advertised) {
+    if (!listeners.some((listener) => listener.name === name)) {
+      refuse("advertised.listeners", name, namesOf(listeners));
+    }
+  }
+  return listeners.map(
+    (listener) => advertised.find(({ name }) => name === listener.name) ?? listener,
+  );
+}
+
+/** The one listener that the brokers use among themselves, named by `inter.broker.listener.name`. */
+export function interBrokerListener(listeners: readonly Listener[], name: string): Listener {
+  const key = "inter.broker.listener.name";
+  const found = listeners.find((listener) => listener.name === name.toUpperCase());
+  if (found === undefined) refuse(key, name, namesOf(listeners));
+  if (found.protocol !== "INTERNAL") {
+    refuse(key, name, `a listener of protocol INTERNAL, but ${found.name} is ${found.protocol}`);
+  }
+  for (const protocol of ["INTERNAL", "HTTP"] as const) {
+    const names = listeners.filter((listener) => listener.protocol === protocol);
+    if (names.length > 1) {
+      const given = names.map((listener) => listener.name).join(", ");
+      refuse("listeners", given, `one listener of protocol ${protocol}`);
+    }
+  }
+  return found;
+}
+
+function namesOf(listeners: readonly Listener[]): string {
+  return `a name of listeners: ${listeners.map(({ name }) => name).join(", ")}`;
+}

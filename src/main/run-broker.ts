@@ -3,11 +3,11 @@
  * The only place that knows all of them.
  */
 import { createNodePorts, FATAL_EXIT_CODE, type NodePorts } from "../adapters/node-ports.ts";
-import { type GrpcServer, startGrpcServer } from "../api/grpc/server.ts";
-import { type HttpServer, startHttpServer } from "../api/http/server.ts";
+import { startGrpcServer } from "../api/grpc/server.ts";
+import { startHttpServer } from "../api/http/server.ts";
 import { Broker } from "../broker/broker.ts";
 import { exitCodeOf } from "../cli/exit-codes.ts";
-import type { BrokerConfig } from "../model/broker-config.ts";
+import type { BrokerConfig, Listener } from "../model/broker-config.ts";
 import { toOttlaError } from "../model/errors.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { BrokerMessage } from "./broker-process.ts";
@@ -58,24 +58,24 @@ export async function runBroker(config: BrokerConfig, options: RunBrokerOptions)
 /** A broker and its doors. */
 class RunningBroker {
   readonly #broker: Broker;
-  readonly #grpc: GrpcServer;
-  readonly #http: HttpServer | undefined;
+  readonly #doors: readonly Door[];
 
-  private constructor(broker: Broker, grpc: GrpcServer, http: HttpServer | undefined) {
+  private constructor(broker: Broker, doors: readonly Door[]) {
     this.#broker = broker;
-    this.#grpc = grpc;
-    this.#http = http;
+    this.#doors = doors;
   }
 
   static async start(ports: NodePorts, config: BrokerConfig): Promise<RunningBroker> {
     const broker = await Broker.start(ports, config);
-    let grpc: GrpcServer | undefined;
+    const doors: Door[] = [];
     try {
-      grpc = await startGrpcServer({ broker, ports, config });
-      const http = await startHttpServer({ broker, ports, config });
-      return new RunningBroker(broker, grpc, http);
+      for (const listener of config.listeners) {
+        const door = await openDoor({ broker, ports, config, listener });
+        if (door !== undefined) doors.push(door);
+      }
+      return new RunningBroker(broker, doors);
     } catch (thrown) {
-      await grpc?.close();
+      await Promise.all(doors.map((door) => door.close()));
       await broker.shutdown({ controlled: false });
       throw thrown;
     }
@@ -107,9 +107,30 @@ class RunningBroker {
 
   async #stop(): Promise<true> {
     await this.#broker.shutdown();
-    await this.#grpc.close();
-    await this.#http?.close();
+    // Metrics and health are told until the last client has gone.
+    for (const door of this.#doors) await door.close();
     return true;
+  }
+}
+
+interface Door {
+  close(): Promise<void>;
+}
+
+/** Undefined for the listener of the other brokers, which the broker itself opens. */
+async function openDoor(options: {
+  readonly broker: Broker;
+  readonly ports: NodePorts;
+  readonly config: BrokerConfig;
+  readonly listener: Listener;
+}): Promise<Door | undefined> {
+  switch (options.listener.protocol) {
+    case "GRPC":
+      return startGrpcServer(options);
+    case "HTTP":
+      return startHttpServer(options);
+    case "INTERNAL":
+      return undefined;
   }
 }
 

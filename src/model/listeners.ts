@@ -91,19 +91,45 @@ export function parseAddress(
   return { host: host === "0.0.0.0" || host === "::" ? "" : host, port };
 }
 
-/** Listeners that are not advertised by name keep their own address. */
+/**
+ * Where others are told to connect. A listener that is not advertised keeps its own address or,
+ * where it listens on every interface, gets the host that the voters know the broker by; where
+ * nobody but the operator knows the address it is refused here, not found out by the first client.
+ */
 export function advertisedListeners(
-  listeners: readonly Listener[],
-  advertised: readonly Listener[],
+  value: string | undefined,
+  given: {
+    readonly listeners: readonly Listener[];
+    readonly protocols: ReadonlyMap<string, ListenerProtocol>;
+    /** Whether the voters' list says at which host this broker is. */
+    readonly addressIsKnown: boolean;
+  },
 ): readonly Listener[] {
-  for (const { name } of advertised) {
+  const key = "advertised.listeners";
+  const { listeners, protocols, addressIsKnown } = given;
+  const advertised = value === undefined ? [] : parseListeners(key, value, protocols);
+  for (const { name, host, port } of advertised) {
     if (!listeners.some((listener) => listener.name === name)) {
-      refuse("advertised.listeners", name, namesOf(listeners));
+      refuse(key, name, namesOf(listeners));
+    }
+    if (host === "" || port === 0) {
+      refuse(key, value, `a host and a port of ${name} that others can connect to`);
     }
   }
-  return listeners.map(
-    (listener) => advertised.find(({ name }) => name === listener.name) ?? listener,
-  );
+  const placed: Listener[] = [];
+  for (const listener of listeners) {
+    const { name, host, protocol } = listener;
+    const found = advertised.find((each) => each.name === name) ?? listener;
+    placed.push(found);
+    if (found !== listener || host !== "" || protocol === "HTTP") continue;
+    const alone = listeners.every((each) => each === listener || each.protocol !== protocol);
+    if (addressIsKnown && (alone || name === protocol)) continue;
+    const reason = addressIsKnown
+      ? `it is not the only one that speaks ${protocol}, so its clients are in another network`
+      : "it listens on every interface, and controller.quorum.voters does not say where this broker is";
+    refuse(key, value, `a list with ${name}://<the host that its clients know>:<port>: ${reason}`);
+  }
+  return placed;
 }
 
 /** The one listener that the brokers use among themselves, named by `inter.broker.listener.name`. */

@@ -30,8 +30,8 @@ export function parseBrokerConfig(properties: ReadonlyMap<string, string>): Brok
   const nodeId = parseNodeId(properties);
   const protocols = listenerProtocols(text("listener.security.protocol.map"));
   const listeners = parseListeners("listeners", text("listeners"), protocols);
-  const advertised = properties.get("advertised.listeners");
   const interBroker = interBrokerListener(listeners, text("inter.broker.listener.name"));
+  const voters = parseVoters(properties.get("controller.quorum.voters"), nodeId, interBroker);
   checkSpan(
     properties,
     number("broker.heartbeat.interval.ms"),
@@ -42,15 +42,13 @@ export function parseBrokerConfig(properties: ReadonlyMap<string, string>): Brok
     rack: properties.get("broker.rack") ?? null,
     logDirs: parseLogDirs(properties),
     listeners,
-    advertisedListeners:
-      advertised === undefined
-        ? listeners
-        : advertisedListeners(
-            listeners,
-            parseListeners("advertised.listeners", advertised, protocols),
-          ),
+    advertisedListeners: advertisedListeners(properties.get("advertised.listeners"), {
+      listeners,
+      protocols,
+      addressIsKnown: voters.length === 1 || voters.some(({ id }) => id === nodeId),
+    }),
     interBrokerListenerName: interBroker.name,
-    voters: parseVoters(properties.get("controller.quorum.voters"), nodeId, interBroker),
+    voters,
     heartbeatIntervalMs: atLeast("broker.heartbeat.interval.ms", number, 1),
     sessionTimeoutMs: number("broker.session.timeout.ms"),
     sessionReconnectMs: number("broker.session.reconnect.ms"),

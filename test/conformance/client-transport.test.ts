@@ -18,8 +18,8 @@ clientTransportSuite("gRPC", async (broker) => {
     brokerId: 1,
     log: { level: "error", destination: { write: () => true } },
   });
-  const listeners = [{ name: "GRPC", protocol: "GRPC" as const, host: "127.0.0.1", port: 0 }];
-  const server = await startGrpcServer({ broker, ports, config: { ...CONFIG, listeners } });
+  const listener = { name: "GRPC", host: "127.0.0.1", port: 0 };
+  const server = await startGrpcServer({ broker, ports, listener, config: CONFIG });
   let closing: Promise<void> | undefined;
   const closeDoor = (): Promise<void> => {
     closing ??= server.close();
@@ -40,7 +40,7 @@ clientTransportSuite("the simulator", async (broker) => {
   const { world, network } = machine;
   const client = createMemoryPorts({ name: "client", world, network });
   const address = { host: "broker-1", port: 9_192 };
-  const listeners = [{ name: "GRPC", protocol: "GRPC" as const, ...address }];
+  const listeners = [{ name: "GRPC", protocol: "GRPC", ...address }] as const;
   const door = await openSimDoor({
     broker,
     ports: machine.ports,

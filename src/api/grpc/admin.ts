@@ -20,6 +20,8 @@ const v1 = ottla.v1;
 
 export interface AdminCall<Broker = BrokerApi> {
   readonly broker: Broker;
+  /** By which the call came in. */
+  readonly listenerName: string;
   /** What is left of the client's deadline, and never more than `request.timeout.ms`. */
   readonly timeoutMs: number;
 }
@@ -64,7 +66,7 @@ export const ADMIN_METHODS = {
 
 async function metadata(
   request: ottla.v1.MetadataRequest.$Properties,
-  { broker }: AdminCall,
+  { broker, listenerName }: AdminCall,
 ): Promise<ottla.v1.MetadataResponse.$Properties> {
   const names = checkCount("topics", request.topics);
   for (const name of names) checkName("topics", name);
@@ -77,7 +79,7 @@ async function metadata(
   return {
     clusterId: image.clusterId ?? "",
     controllerId: broker.controllerId(),
-    brokers: brokerMessages(live),
+    brokers: brokerMessages(live, listenerName),
     topics: [...found, ...all].map((topic) =>
       "code" in topic
         ? { name: topic.name, error: errorMessage(topic) }
@@ -255,7 +257,7 @@ async function alterConfigs(
 
 async function listOffsets(
   request: ottla.v1.ListOffsetsRequest.$Properties,
-  { broker }: AdminCall,
+  { broker, listenerName }: AdminCall,
 ): Promise<ottla.v1.ListOffsetsResponse.$Properties> {
   const items = checkPartitions(request.partitions).map((item) => ({
     topic: checkName("partitions.topic", item.topic),
@@ -268,14 +270,14 @@ async function listOffsets(
     partitions: results.map((result) => ({
       ...result,
       error: errorMessage(result.error),
-      leader: hintMessage(result.leader, image),
+      leader: hintMessage(result.leader, image, listenerName),
     })),
   };
 }
 
 async function deleteRecords(
   request: ottla.v1.DeleteRecordsRequest.$Properties,
-  { broker, timeoutMs }: AdminCall,
+  { broker, listenerName, timeoutMs }: AdminCall,
 ): Promise<ottla.v1.DeleteRecordsResponse.$Properties> {
   const items = checkPartitions(request.partitions).map((item) => ({
     topic: checkName("partitions.topic", item.topic),
@@ -292,7 +294,7 @@ async function deleteRecords(
     partitions: results.map((result) => ({
       ...result,
       error: errorMessage(result.error),
-      leader: hintMessage(result.leader, image),
+      leader: hintMessage(result.leader, image, listenerName),
     })),
   };
 }

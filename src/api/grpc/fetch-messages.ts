@@ -33,12 +33,16 @@ interface Part {
 }
 
 /** As many messages as keep each below the limit, in order. */
-export function encodeFetched(fetched: readonly FetchedOne[], image: MetadataImage): Buffer[] {
+export function encodeFetched(
+  fetched: readonly FetchedOne[],
+  image: MetadataImage,
+  listenerName: string,
+): Buffer[] {
   const messages: Buffer[] = [];
   let parts: Part[] = [];
   let size = 0;
   for (const one of fetched) {
-    const part = partOf(one, image);
+    const part = partOf(one, image, listenerName);
     if (parts.length > 0 && size + part.sizeBytes > RESPONSE_BYTES) {
       messages.push(encode(parts));
       parts = [];
@@ -51,10 +55,10 @@ export function encodeFetched(fetched: readonly FetchedOne[], image: MetadataIma
   return messages;
 }
 
-function partOf(one: FetchedOne, image: MetadataImage): Part {
+function partOf(one: FetchedOne, image: MetadataImage, listenerName: string): Part {
   let batchesBytes = 0;
   for (const { bytes } of one.batches) batchesBytes += bytes.length;
-  const rest = restOf(one, image);
+  const rest = restOf(one, image, listenerName);
   const sizeBytes =
     FIVE_TAGS_BYTES +
     uintSize(one.handle) +
@@ -67,9 +71,14 @@ function partOf(one: FetchedOne, image: MetadataImage): Part {
   return { one, rest, batchesBytes, sizeBytes };
 }
 
-function restOf({ error, leader }: FetchedOne, image: MetadataImage): Uint8Array {
+function restOf(
+  { error, leader }: FetchedOne,
+  image: MetadataImage,
+  listenerName: string,
+): Uint8Array {
   if (error === undefined && leader === undefined) return EMPTY_BYTES;
-  const message = { error: errorMessage(error), leader: hintMessage(leader, image) };
+  const hint = hintMessage(leader, image, listenerName);
+  const message = { error: errorMessage(error), leader: hint };
   return ottla.v1.FetchedPartition.encode(message).finish();
 }
 

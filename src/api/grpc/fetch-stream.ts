@@ -18,6 +18,7 @@ type Start = ottla.v1.FetchStart.$Properties;
 
 export interface FetchStreamOptions {
   readonly broker: BrokerApi;
+  readonly listenerName: string;
   readonly stream: BidiStream<Request>;
   /** `fetch.max.bytes` of the broker: what a start without its own `max_bytes` gets. */
   readonly maxBytes: number;
@@ -29,12 +30,14 @@ export function serveFetch(options: FetchStreamOptions): void {
 
 class FetchStream {
   readonly #broker: BrokerApi;
+  readonly #listenerName: string;
   readonly #stream: BidiStream<Request>;
   readonly #maxBytes: number;
   readonly #session: FetchSession;
 
-  constructor({ broker, stream, maxBytes }: FetchStreamOptions) {
+  constructor({ broker, listenerName, stream, maxBytes }: FetchStreamOptions) {
     this.#broker = broker;
+    this.#listenerName = listenerName;
     this.#stream = stream;
     this.#maxBytes = maxBytes;
     this.#session = broker.openFetch((fetched) => this.#send(fetched));
@@ -81,16 +84,18 @@ class FetchStream {
       batches: [],
       leader: undefined,
     };
-    for (const message of encodeFetched([refusal], this.#broker.image())) {
-      this.#stream.write(message);
-    }
+    this.#write([refusal]);
   }
 
   #send(fetched: readonly FetchedOne[]): Promise<void> | undefined {
-    for (const message of encodeFetched(fetched, this.#broker.image())) {
+    this.#write(fetched);
+    return this.#stream.room();
+  }
+
+  #write(fetched: readonly FetchedOne[]): void {
+    for (const message of encodeFetched(fetched, this.#broker.image(), this.#listenerName)) {
       this.#stream.write(message);
     }
-    return this.#stream.room();
   }
 }
 

@@ -1,5 +1,4 @@
 /** Group calls and their answers, between this wire and the broker's own. */
-import type { LeaderHint } from "../../broker/broker-api.ts";
 import type { ottla } from "../../gen/ottla.js";
 import type {
   DescribedGroup,
@@ -15,9 +14,7 @@ import type {
   SyncGroup,
   SyncGroupResult,
 } from "../../group/calls.ts";
-import type { MetadataImage } from "../../metadata/image.ts";
 import { NONE } from "../../model/ids.ts";
-import { hintMessage } from "./image-messages.ts";
 import { errorMessage } from "./status.ts";
 
 type Bytes = Uint8Array | null | undefined;
@@ -175,8 +172,7 @@ export function fetchMessage({
 
 export function describedMessage(
   group: DescribedGroup,
-  coordinator: LeaderHint | undefined,
-  image: MetadataImage,
+  coordinator: ottla.v1.LeaderHint.$Properties | null,
 ): ottla.v1.DescribedGroup.$Properties {
   const { groupId, state, protocolType, protocolName, generationId, leader } = group;
   return {
@@ -193,6 +189,6 @@ export function describedMessage(
       groupInstanceId: member.groupInstanceId ?? "",
       waitsFor: member.waitsFor ?? "",
     })),
-    coordinator: hintMessage(coordinator, image),
+    coordinator,
   };
 }

@@ -50,6 +50,7 @@ const MESSAGE_BYTES = 256 * 1024;
 export interface GroupStreamOptions {
   readonly broker: DoorApi;
   readonly ports: Ports;
+  readonly listenerName: string;
   readonly stream: BidiStream<Calls>;
 }
 
@@ -60,6 +61,7 @@ export function serveGroups(options: GroupStreamOptions): void {
 class GroupStream {
   readonly #broker: DoorApi;
   readonly #ports: Ports;
+  readonly #listenerName: string;
   readonly #stream: BidiStream<Calls>;
   /** Groups of which a member has joined or beaten by this stream, with what ends the watch. */
   readonly #watched = new Map<string, () => void>();
@@ -69,9 +71,10 @@ class GroupStream {
   #callsCount = 0;
   #ended = false;
 
-  constructor({ broker, ports, stream }: GroupStreamOptions) {
+  constructor({ broker, ports, listenerName, stream }: GroupStreamOptions) {
     this.#broker = broker;
     this.#ports = ports;
+    this.#listenerName = listenerName;
     this.#stream = stream;
   }
 
@@ -173,7 +176,8 @@ class GroupStream {
     const refused = { correlationId, error: errorMessage(error) };
     if (error.code === "NOT_COORDINATOR") {
       const { coordinator } = await this.#broker.findCoordinator(groupId);
-      this.#write({ ...refused, coordinator: hintMessage(coordinator, this.#broker.image()) });
+      const hint = hintMessage(coordinator, this.#broker.image(), this.#listenerName);
+      this.#write({ ...refused, coordinator: hint });
     } else this.#write(error.code === "MEMBER_ID_REQUIRED" ? { ...refused, ...message } : refused);
   }
 

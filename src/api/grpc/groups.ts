@@ -39,7 +39,7 @@ const STATES: readonly GroupState[] = [
 
 async function findCoordinator(
   request: ottla.v1.FindCoordinatorRequest.$Properties,
-  { broker }: AdminCall<DoorApi>,
+  { broker, listenerName }: AdminCall<DoorApi>,
 ): Promise<ottla.v1.FindCoordinatorResponse.$Properties> {
   const groupIds = checkGroups(request.groupIds);
   const found = await Promise.all(groupIds.map((groupId) => broker.findCoordinator(groupId)));
@@ -48,7 +48,7 @@ async function findCoordinator(
     coordinators: found.map(({ error, coordinator }, index) => ({
       groupId: groupIds[index] ?? "",
       error: errorMessage(error),
-      coordinator: hintMessage(coordinator, image),
+      coordinator: hintMessage(coordinator, image, listenerName),
     })),
   };
 }
@@ -76,13 +76,14 @@ async function listGroups(
 
 async function describeGroups(
   request: ottla.v1.DescribeGroupsRequest.$Properties,
-  { broker }: AdminCall<DoorApi>,
+  { broker, listenerName }: AdminCall<DoorApi>,
 ): Promise<ottla.v1.DescribeGroupsResponse.$Properties> {
   const described = await broker.describeGroups(checkGroups(request.groupIds));
   const groups = await Promise.all(
-    described.map(async (group) =>
-      describedMessage(group, await hintFor(broker, group.groupId, group.error), broker.image()),
-    ),
+    described.map(async (group) => {
+      const coordinator = await hintFor(broker, group.groupId, group.error);
+      return describedMessage(group, hintMessage(coordinator, broker.image(), listenerName));
+    }),
   );
   return { groups };
 }

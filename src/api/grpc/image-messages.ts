@@ -11,20 +11,22 @@ import type {
 import type { Endpoint } from "../../metadata/records.ts";
 import type { BrokerId } from "../../model/ids.ts";
 
-/** The listener that clients of this API are sent to. */
-export const GRPC_LISTENER = "GRPC";
-
-function grpcEndpoint(broker: BrokerRegistration | undefined): Endpoint | undefined {
-  return broker?.endpoints.find(({ name }) => name === GRPC_LISTENER);
+/** Who came in by one listener is sent to the other brokers' listeners of the same name. */
+function endpointOf(
+  broker: BrokerRegistration | undefined,
+  listenerName: string,
+): Endpoint | undefined {
+  return broker?.endpoints.find(({ name }) => name === listenerName);
 }
 
 /** Who leads, and where: with it a client needs no metadata call to go there. */
 export function hintMessage(
   hint: LeaderHint | undefined,
   image: MetadataImage,
+  listenerName: string,
 ): ottla.v1.LeaderHint.$Properties | null {
   if (hint === undefined) return null;
-  const endpoint = grpcEndpoint(image.brokers.get(hint.brokerId));
+  const endpoint = endpointOf(image.brokers.get(hint.brokerId), listenerName);
   return {
     brokerId: hint.brokerId,
     leaderEpoch: hint.leaderEpoch,
@@ -33,12 +35,13 @@ export function hintMessage(
   };
 }
 
-/** Brokers without the listener cannot be reached by clients of this API. */
+/** Brokers without the listener cannot be reached by who came in by it. */
 export function brokerMessages(
   brokers: readonly BrokerRegistration[],
+  listenerName: string,
 ): ottla.v1.Broker.$Properties[] {
   return brokers.flatMap((broker) => {
-    const endpoint = grpcEndpoint(broker);
+    const endpoint = endpointOf(broker, listenerName);
     if (endpoint === undefined) return [];
     const { host, port } = endpoint;
     return [{ id: broker.id, host, port, rack: broker.rack ?? "" }];

@@ -25,6 +25,7 @@ const WAITING_BYTES = LIMITS.produceInFlightBytes / 8;
 export interface ProduceStreamOptions {
   readonly broker: BrokerApi;
   readonly ports: Ports;
+  readonly listenerName: string;
   readonly stream: BidiStream<Request>;
 }
 
@@ -35,13 +36,15 @@ export function serveProduce(options: ProduceStreamOptions): void {
 class ProduceStream {
   readonly #broker: BrokerApi;
   readonly #ports: Ports;
+  readonly #listenerName: string;
   readonly #stream: BidiStream<Request>;
   #waitingBytes = 0;
   #paused: boolean = false;
 
-  constructor({ broker, ports, stream }: ProduceStreamOptions) {
+  constructor({ broker, ports, listenerName, stream }: ProduceStreamOptions) {
     this.#broker = broker;
     this.#ports = ports;
+    this.#listenerName = listenerName;
     this.#stream = stream;
   }
 
@@ -111,7 +114,7 @@ class ProduceStream {
       baseOffset,
       logAppendTimeMs,
       logStartOffset,
-      leader: hintMessage(result.leader, this.#broker.image()),
+      leader: hintMessage(result.leader, this.#broker.image(), this.#listenerName),
     };
   }
 

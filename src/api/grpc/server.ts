@@ -1,4 +1,4 @@
-/** The gRPC door: the public API on the broker's GRPC listener. */
+/** The gRPC door: the public API on one of the broker's listeners. */
 import {
   type ChannelOptions,
   Server,
@@ -10,7 +10,7 @@ import type { DoorApi } from "../../broker/broker-api.ts";
 import { ottla } from "../../gen/ottla.js";
 import { closeServer, listenOn } from "../../grpc/listener.ts";
 import { encodeMessage, type MessageType } from "../../grpc/messages.ts";
-import type { BrokerConfig } from "../../model/broker-config.ts";
+import type { BrokerConfig, Listener } from "../../model/broker-config.ts";
 import { OttlaError } from "../../model/errors.ts";
 import { LIMITS } from "../../model/limits.ts";
 import type { Ports } from "../../ports/ports.ts";
@@ -21,7 +21,6 @@ import { addDiagnostics, type Diagnostics } from "./diagnostics.ts";
 import { serveFetch } from "./fetch-stream.ts";
 import { serveGroups } from "./group-stream.ts";
 import { GROUP_METHODS } from "./groups.ts";
-import { GRPC_LISTENER } from "./image-messages.ts";
 import { serveProduce } from "./produce-stream.ts";
 import { serviceError, statusOf } from "./status.ts";
 import { answerUnary } from "./unary.ts";
@@ -46,7 +45,9 @@ const SERVER_OPTIONS = {
 export interface GrpcServerOptions {
   readonly broker: DoorApi;
   readonly ports: Ports;
-  readonly config: Pick<BrokerConfig, "listeners" | "requestTimeoutMs" | "fetchMaxBytes">;
+  /** Who comes in by it is sent to the other brokers' listeners of its name. */
+  readonly listener: Omit<Listener, "protocol">;
+  readonly config: Pick<BrokerConfig, "requestTimeoutMs" | "fetchMaxBytes">;
 }
 
 export interface GrpcServer {
@@ -56,19 +57,13 @@ export interface GrpcServer {
   close(): Promise<void>;
 }
 
-/** Rejects with PORT_IN_USE, or INVALID_CONFIG without a usable GRPC listener. */
+/** Rejects with PORT_IN_USE, or INVALID_CONFIG if the address is none of this machine's. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
-  const { broker, ports, config } = options;
-  const listener = config.listeners.find(({ name }) => name === GRPC_LISTENER);
-  if (listener === undefined) {
-    throw new OttlaError("INVALID_CONFIG", `listeners: there is none named ${GRPC_LISTENER}`, {
-      field: "listeners",
-    });
-  }
+  const { broker, listener, ports } = options;
   const door = new GrpcDoor(options);
   const port = await listenOn(door.server, listener);
   const diagnostics = addDiagnostics(door.server, broker, ports);
-  ports.logger.info("clients may connect", { host: listener.host, port });
+  ports.logger.info("clients may connect", { listener: listener.name, host: listener.host, port });
   return { port, close: () => door.close(diagnostics) };
 }
 
@@ -79,14 +74,17 @@ class GrpcDoor {
 
   constructor(options: GrpcServerOptions) {
     this.#options = options;
-    const { broker, ports, config } = options;
+    const { broker, config, listener, ports } = options;
+    const listenerName = listener.name;
     this.#bidi("Log/Produce", v1.ProduceRequest, (stream) =>
-      serveProduce({ broker, ports, stream }),
+      serveProduce({ broker, ports, listenerName, stream }),
     );
     this.#bidi("Log/Fetch", v1.FetchRequest, (stream) =>
-      serveFetch({ broker, stream, maxBytes: config.fetchMaxBytes }),
+      serveFetch({ broker, listenerName, stream, maxBytes: config.fetchMaxBytes }),
     );
-    this.#bidi("Groups/Session", v1.GroupCalls, (stream) => serveGroups({ broker, ports, stream }));
+    this.#bidi("Groups/Session", v1.GroupCalls, (stream) =>
+      serveGroups({ broker, ports, listenerName, stream }),
+    );
     for (const [service, methods] of Object.entries({
       Admin: ADMIN_METHODS,
       Groups: GROUP_METHODS,
@@ -124,9 +122,10 @@ class GrpcDoor {
       call: ServerUnaryCall<object | typeof MALFORMED, object>,
       callback: sendUnaryData<object>,
     ): void => {
-      const { ports } = this.#options;
+      const { broker, config, listener, ports } = this.#options;
+      const door = { broker, config, ports, listenerName: listener.name };
       const leftMs = Number(call.getDeadline()) - ports.clock.wallMs();
-      answerUnary(this.#options, { name, method, request: call.request, leftMs }).then(
+      answerUnary(door, { name, method, request: call.request, leftMs }).then(
         (response) => callback(null, response),
         (thrown: unknown) => callback(serviceError(statusOf(thrown, ports.logger))),
       );

@@ -8,6 +8,7 @@ import { MALFORMED } from "./decoder.ts";
 
 export interface UnaryDoor<Broker = BrokerApi> {
   readonly broker: Broker;
+  readonly listenerName: string;
   readonly ports: Pick<Ports, "clock" | "meter">;
   readonly config: Pick<BrokerConfig, "requestTimeoutMs">;
 }
@@ -25,7 +26,7 @@ export async function answerUnary<Broker>(
   door: UnaryDoor<Broker>,
   call: UnaryRequest<Broker>,
 ): Promise<object> {
-  const { broker, config, ports } = door;
+  const { broker, config, listenerName, ports } = door;
   const { leftMs, method, name, request } = call;
   const startedMs = ports.clock.monotonicMs();
   try {
@@ -33,7 +34,7 @@ export async function answerUnary<Broker>(
       throw new OttlaError("INVALID_REQUEST", "the message does not follow ottla.proto");
     }
     const timeoutMs = Math.min(config.requestTimeoutMs, Math.max(1, leftMs));
-    return await method.handle(request, { broker, timeoutMs });
+    return await method.handle(request, { broker, listenerName, timeoutMs });
   } catch (thrown) {
     const error = toOttlaError(thrown).code;
     ports.meter.count("ottla_request_errors_total", { request: name, error }, 1);

@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { BrokerApi } from "../../broker/broker-api.ts";
-import type { BrokerConfig } from "../../model/broker-config.ts";
+import type { Listener } from "../../model/broker-config.ts";
 import { OttlaError } from "../../model/errors.ts";
 import type { Ports } from "../../ports/ports.ts";
 
@@ -24,7 +24,7 @@ interface MetricsSource {
 export interface HttpServerOptions {
   readonly broker: BrokerApi;
   readonly ports: Ports & { readonly meter: MetricsSource };
-  readonly config: Pick<BrokerConfig, "listeners">;
+  readonly listener: Pick<Listener, "host" | "port">;
 }
 
 export interface HttpServer {
@@ -33,11 +33,9 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** Undefined without an HTTP listener. Rejects with PORT_IN_USE or INVALID_CONFIG. */
-export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer | undefined> {
-  const { config, ports } = options;
-  const listener = config.listeners.find(({ protocol }) => protocol === "HTTP");
-  if (listener === undefined) return undefined;
+/** Rejects with PORT_IN_USE, or INVALID_CONFIG if the address is none of this machine's. */
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const { listener, ports } = options;
   const server = createServer(
     {
       headersTimeout: HEADERS_TIMEOUT_MS,

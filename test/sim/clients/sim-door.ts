@@ -10,7 +10,6 @@ import { decoder } from "../../../src/api/grpc/decoder.ts";
 import { serveFetch } from "../../../src/api/grpc/fetch-stream.ts";
 import { serveGroups } from "../../../src/api/grpc/group-stream.ts";
 import { GROUP_METHODS } from "../../../src/api/grpc/groups.ts";
-import { GRPC_LISTENER } from "../../../src/api/grpc/image-messages.ts";
 import { serveProduce } from "../../../src/api/grpc/produce-stream.ts";
 import { serviceError, statusOf } from "../../../src/api/grpc/status.ts";
 import { answerUnary } from "../../../src/api/grpc/unary.ts";
@@ -39,9 +38,9 @@ export interface SimDoor {
 }
 
 export async function openSimDoor(options: SimDoorOptions): Promise<SimDoor> {
-  const listener = options.config.listeners.find(({ name }) => name === GRPC_LISTENER);
-  if (listener === undefined) throw new Error(`there is no listener ${GRPC_LISTENER}`);
-  const door = new Door(options);
+  const listener = options.config.listeners.find(({ protocol }) => protocol === "GRPC");
+  if (listener === undefined) throw new Error("no listener speaks GRPC");
+  const door = new Door(options, listener.name);
   const { host, port } = listener;
   const listening = await listenForClients(options.ports.network, { host, port }, (end) =>
     door.accept(end),
@@ -51,27 +50,34 @@ export async function openSimDoor(options: SimDoorOptions): Promise<SimDoor> {
 
 class Door {
   readonly #options: SimDoorOptions;
+  readonly #listenerName: string;
   readonly #streams = new Set<BidiStream<never>>();
 
-  constructor(options: SimDoorOptions) {
+  constructor(options: SimDoorOptions, listenerName: string) {
     this.#options = options;
+    this.#listenerName = listenerName;
   }
 
   /** The first message says what the stream is. */
   accept(end: DoorEnd): void {
+    const listenerName = this.#listenerName;
     end.onMessage = (first) => {
       if (first.type === "unary") this.#unary(end, first);
       else if (first.type === "open" && first.method === "Produce") {
         const { broker, ports } = this.#options;
-        this.#bidi(end, v1.ProduceRequest, (stream) => serveProduce({ broker, ports, stream }));
+        this.#bidi(end, v1.ProduceRequest, (stream) =>
+          serveProduce({ broker, ports, listenerName, stream }),
+        );
       } else if (first.type === "open" && first.method === "Fetch") {
         const { broker, config } = this.#options;
         this.#bidi(end, v1.FetchRequest, (stream) =>
-          serveFetch({ broker, stream, maxBytes: config.fetchMaxBytes }),
+          serveFetch({ broker, listenerName, stream, maxBytes: config.fetchMaxBytes }),
         );
       } else if (first.type === "open" && first.method === "Session") {
         const { broker, ports } = this.#options;
-        this.#bidi(end, v1.GroupCalls, (stream) => serveGroups({ broker, ports, stream }));
+        this.#bidi(end, v1.GroupCalls, (stream) =>
+          serveGroups({ broker, ports, listenerName, stream }),
+        );
       } else end.send({ type: "status", code: 0, details: "", metadata: {} });
     };
   }
@@ -104,7 +110,8 @@ class Door {
     const request = decoder(method.request)(asBuffer(call.bytes));
     const { method: name, timeoutMs: leftMs } = call;
     // Nobody listens any more once the client has closed; the call itself goes on.
-    answerUnary({ broker, config, ports }, { name, method, request, leftMs }).then(
+    const door = { broker, config, ports, listenerName: this.#listenerName };
+    answerUnary(door, { name, method, request, leftMs }).then(
       (response) => tellStatus(end, undefined, plain(encodeMessage(method.response, response))),
       (thrown: unknown) => tellStatus(end, serviceError(statusOf(thrown, ports.logger))),
     );

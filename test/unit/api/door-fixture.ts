@@ -22,6 +22,7 @@ export const IMAGE: MetadataImage = {
         endpoints: [
           { name: "INTERNAL", host: "inside", port: 9390 + id },
           { name: "GRPC", host: `host-${id}`, port: 9190 + id },
+          ...(id === 1 ? [{ name: "OUTSIDE", host: "example.com", port: 443 }] : []),
         ],
         rack: id === 1 ? "a" : null,
         directories: [`directory-${id}`],
@@ -142,7 +143,7 @@ export interface Door extends AsyncDisposable {
   readonly logs: string[];
 }
 
-export async function openDoor(broker: DoorApi): Promise<Door> {
+export async function openDoor(broker: DoorApi, listenerName = "GRPC"): Promise<Door> {
   const logs: string[] = [];
   const node = createNodePorts({
     brokerId: 1,
@@ -153,11 +154,8 @@ export async function openDoor(broker: DoorApi): Promise<Door> {
   const server = await startGrpcServer({
     broker,
     ports,
-    config: {
-      listeners: [{ name: "GRPC", protocol: "GRPC", host: "127.0.0.1", port: 0 }],
-      requestTimeoutMs: 5_000,
-      fetchMaxBytes: 1_000_000,
-    },
+    listener: { name: listenerName, host: "127.0.0.1", port: 0 },
+    config: { requestTimeoutMs: 5_000, fetchMaxBytes: 1_000_000 },
   });
   const client = new Client(`127.0.0.1:${server.port}`, credentials.createInsecure(), {
     "grpc.max_receive_message_length": -1,

@@ -69,6 +69,7 @@ describe("fetch responses", () => {
             leader: refused ? { brokerId: 1, leaderEpoch: 3 } : undefined,
           })),
           IMAGE,
+          "GRPC",
         );
         const read = messages.flatMap((bytes) => FetchResponse.decode(bytes).partitions ?? []);
         expect(read.length).toBe(items.length);
@@ -94,6 +95,7 @@ describe("fetch responses", () => {
     const messages = encodeFetched(
       [fetched(1, [small]), fetched(2, [large]), fetched(3, [large]), fetched(4, [small])],
       IMAGE,
+      "GRPC",
     );
     expect(messages.map((bytes) => FetchResponse.decode(bytes).partitions?.length)).toEqual([
       1, 1, 1, 1,
@@ -101,7 +103,7 @@ describe("fetch responses", () => {
     for (const bytes of messages) {
       expect(bytes.length).toBeLessThan(LIMITS.grpcMessageBytes + 64 * 1024);
     }
-    expect(encodeFetched([fetched(1, [small]), fetched(2, [small])], IMAGE).length).toBe(1);
+    expect(encodeFetched([fetched(1, [small]), fetched(2, [small])], IMAGE, "GRPC").length).toBe(1);
   });
 });
 

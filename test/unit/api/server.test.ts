@@ -16,7 +16,8 @@ import {
   until,
 } from "./door-fixture.ts";
 
-const { MetadataResponse } = ottla.v1;
+const { ListOffsetsResponse, MetadataResponse } = ottla.v1;
+const NO_OFFSETS = { topic: "orders", partition: 0, offset: -1, timestamp: -1, leaderEpoch: -1 };
 
 /** The door still answers. */
 async function expectServing(door: Door): Promise<void> {
@@ -116,17 +117,43 @@ describe("hostile input", () => {
   });
 });
 
+test("each listener sends its clients to the brokers' listeners of its own name", async () => {
+  const moved = { code: "NOT_LEADER_OR_FOLLOWER" as const, message: "elsewhere" };
+  const broker = fakeBroker({
+    listOffsets: async () => [
+      { ...NO_OFFSETS, error: moved, leader: { brokerId: 1, leaderEpoch: 4 } },
+      // Has no listener of the second name.
+      { ...NO_OFFSETS, error: moved, leader: { brokerId: 2, leaderEpoch: 4 } },
+    ],
+  });
+  const told: unknown[] = [];
+  for (const name of ["GRPC", "OUTSIDE"]) {
+    await using door = await openDoor(broker, name);
+    const ask = (method: string): Promise<Buffer> =>
+      callRaw(door.client, `/ottla.v1.Admin/${method}`, new Uint8Array(0));
+    const { brokers } = MetadataResponse.decode(await ask("Metadata"));
+    told.push(brokers?.map(({ id, host, port }) => `${id} ${host}:${port}`));
+    const { partitions } = ListOffsetsResponse.decode(await ask("ListOffsets"));
+    told.push(
+      partitions?.map(({ leader }) => `${leader?.brokerId} ${leader?.host}:${leader?.port}`),
+    );
+  }
+  expect(told).toEqual([
+    ["1 host-1:9191"],
+    ["1 host-1:9191", "2 host-2:9192"],
+    ["1 example.com:443"],
+    ["1 example.com:443", "2 :0"],
+  ]);
+});
+
 describe("opening and closing", () => {
   test("a port in use is named", async () => {
     await using door = await openDoor(fakeBroker());
     const second = startGrpcServer({
       broker: fakeBroker(),
       ports: door.ports,
-      config: {
-        listeners: [{ name: "GRPC", protocol: "GRPC", host: "127.0.0.1", port: door.port }],
-        requestTimeoutMs: 1_000,
-        fetchMaxBytes: 1_000,
-      },
+      listener: { name: "GRPC", host: "127.0.0.1", port: door.port },
+      config: { requestTimeoutMs: 1_000, fetchMaxBytes: 1_000 },
     });
     await expect(second).rejects.toMatchObject({
       code: "PORT_IN_USE",
@@ -157,11 +184,8 @@ describe("opening and closing", () => {
     const again = await startGrpcServer({
       broker,
       ports: door.ports,
-      config: {
-        listeners: [{ name: "GRPC", protocol: "GRPC", host: "127.0.0.1", port: door.port }],
-        requestTimeoutMs: 1_000,
-        fetchMaxBytes: 1_000,
-      },
+      listener: { name: "GRPC", host: "127.0.0.1", port: door.port },
+      config: { requestTimeoutMs: 1_000, fetchMaxBytes: 1_000 },
     });
     await again.close();
     door.client.close();

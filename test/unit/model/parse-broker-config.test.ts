@@ -112,6 +112,20 @@ describe("parseBrokerConfig", () => {
     [{ listeners: "GRPC://:99999,INTERNAL://:1" }, "0 to 65535"],
     [{ listeners: "GRPC:9192" }, "NAME://host:port"],
     [{ listeners: "GRPC://:9192" }, "inter.broker.listener.name"],
+    [{ "advertised.listeners": "GRPC://0.0.0.0:9192" }, "a host and a port"],
+    [{ "advertised.listeners": "GRPC://a:0" }, "a host and a port"],
+    [
+      { "controller.quorum.voters": "2@b:1,3@c:1" },
+      "advertised.listeners is missing; allowed is a list with GRPC://",
+    ],
+    [
+      {
+        listeners: "INSIDE://:1,OUTSIDE://:2,INTERNAL://:3",
+        "listener.security.protocol.map": "INSIDE:GRPC,OUTSIDE:GRPC",
+        "advertised.listeners": "INSIDE://broker-1:1",
+      },
+      "OUTSIDE://<the host that its clients know>:<port>: it is not the only one",
+    ],
     [{ "advertised.listeners": "GRPC://a:1,OTHER://b:2" }, "GRPC, INTERNAL, HTTP"],
     [{ "controller.quorum.voters": "1@a:1,1@b:2" }, "each id once"],
     [{ "controller.quorum.voters": "host:9392" }, "id@host:port"],

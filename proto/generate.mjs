@@ -16,6 +16,7 @@ import {
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { generateKafka, kafkaTables } from "./generate-kafka.mjs";
 
 const script = fileURLToPath(import.meta.url);
 const here = dirname(script);
@@ -57,6 +58,10 @@ for (const { name, path } of schemas) {
 }
 const descriptor = join(target, "ottla.descriptor.d.ts");
 if (!isFresh(descriptor, [join(here, "ottla/v1/ottla.proto"), script])) describe(descriptor);
+// These are TypeScript: the compiler carries them over by itself.
+const kafka = join(target, "kafka");
+const kafkaSources = [...kafkaTables(join(here, "kafka")), join(here, "generate-kafka.mjs")];
+if (!isFresh(join(kafka, "messages.ts"), kafkaSources)) generateKafka(join(here, "kafka"), kafka);
 for (const directory of COPIES) {
   mkdirSync(directory, { recursive: true });
   for (const file of files) copyFileSync(join(target, file), join(directory, file));

@@ -14,6 +14,11 @@ export const LIMITS = {
   topicsPerRequestCount: 2_000,
   /** Largest gRPC message at either door: a fetch frame, or a produce request. */
   grpcMessageBytes: 16 * 1024 * 1024,
+  /**
+   * List elements of one Kafka frame, nested ones too: bounds what a frame of tiny ones becomes in
+   * memory. 200,000 partitions, each with a few lists, fit.
+   */
+  frameElementsCount: 2_000_000,
   /** Records of one batch: bounds the walk over record lengths. */
   recordsPerBatchCount: 1_000_000,
   /** Uncompressed size of one compressed batch: a bomb is refused before it is opened further. */

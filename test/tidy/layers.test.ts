@@ -12,7 +12,7 @@ interface Layer {
   readonly outside: readonly string[];
 }
 
-const PURE = ["base", "model", "record", "raft", "metadata", "replica", "group"];
+const PURE = ["base", "model", "record", "raft", "metadata", "replica", "group", "kafka-wire"];
 const HOSTS = ["storage", "runtime", "controller", "broker"];
 const EVERYTHING = [
   ...PURE,
@@ -36,6 +36,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   metadata: { kind: "pure", rooms: ["base", "model"], outside: [] },
   replica: { kind: "pure", rooms: ["base", "model", "record", "metadata"], outside: [] },
   group: { kind: "pure", rooms: ["base", "model", "record"], outside: [] },
+  "kafka-wire": { kind: "pure", rooms: ["base", "model", "gen"], outside: [] },
   ports: { kind: "types", rooms: ["base", "model", "raft", "metadata", "replica"], outside: [] },
   storage: {
     kind: "host",

@@ -13,7 +13,7 @@ interface Layer {
 }
 
 const PURE = ["base", "model", "record", "raft", "metadata", "replica", "group", "kafka-wire"];
-const HOSTS = ["storage", "runtime", "controller", "broker"];
+const HOSTS = ["storage", "runtime", "controller", "broker", "api/kafka"];
 const EVERYTHING = [
   ...PURE,
   ...HOSTS,
@@ -79,6 +79,11 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     kind: "edge",
     rooms: ["base", "model", "record", "metadata", "group", "ports", "broker", "grpc", "gen"],
     outside: ["node:", "@grpc/grpc-js", "@grpc/reflection", "grpc-health-check", "protobufjs"],
+  },
+  "api/kafka": {
+    kind: "host",
+    rooms: ["base", "model", "record", "metadata", "group", "kafka-wire", "ports", "broker"],
+    outside: [],
   },
   "api/http": {
     kind: "edge",

@@ -7,6 +7,7 @@ import { registerConsume } from "./consume.ts";
 import { registerDev } from "./dev.ts";
 import { EXIT } from "./exit-codes.ts";
 import { registerGroup } from "./group.ts";
+import { registerHealth } from "./health.ts";
 import { registerLog } from "./log.ts";
 import { formatError, note } from "./output.ts";
 import { registerPartition } from "./partition.ts";
@@ -33,6 +34,7 @@ Exit codes: 0 done, 2 wrong usage, 3 refused, 4 cluster unreachable, 5 some reco
     );
   registerDev(program);
   registerBroker(program);
+  registerHealth(program);
   registerTopic(program);
   registerPartition(program);
   registerProduce(program);

@@ -4,8 +4,7 @@
  * codec, so that a mistake would have to be made twice to go unseen.
  */
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 
 type Range = readonly [from: number, upTo: number];
 
@@ -49,7 +48,8 @@ const NO_ID = "A".repeat(22);
 const EVER = 999;
 
 export function oracleApis(): OracleApi[] {
-  const folder = join(dirname(fileURLToPath(import.meta.url)), "../../proto/kafka");
+  // npm runs everything in the package's root, whether it is compiled first or not.
+  const folder = join(process.cwd(), "proto/kafka");
   const texts = readdirSync(folder).map((name) => readFileSync(join(folder, name), "utf8"));
   return texts.flatMap((text) => apisOf(text));
 }

@@ -145,6 +145,8 @@ export class LogCleaning {
     const before = await this.#log.cleanedState();
     if (before !== undefined && before.offset <= firstDirtyOffset) {
       this.#producers.restore(before.producers);
+    } else {
+      await this.#foldClean();
     }
     for (const segment of dirty) {
       const from = Math.max(segment.baseOffset, firstDirtyOffset);
@@ -159,6 +161,21 @@ export class LogCleaning {
         }
         this.#producers.update(batch.header);
         this.#mappedEnd = lastOffset(batch.header) + 1;
+      }
+    }
+  }
+
+  /**
+   * What was remembered of the producers is damaged, or there was no cleaning yet and the log starts
+   * within a segment. Without it the batches of whoever wrote nothing since would seem to be nobody's.
+   */
+  async #foldClean(): Promise<void> {
+    const { firstDirtyOffset, segments } = this.#cleanable;
+    for (const segment of segments) {
+      if (segment.baseOffset >= firstDirtyOffset) return;
+      for await (const { header } of this.#batches(segment, segment.baseOffset)) {
+        if (lastOffset(header) >= firstDirtyOffset) return;
+        this.#producers.update(header);
       }
     }
   }

@@ -417,6 +417,10 @@ class LogLoader {
       // Else it would be believed again once other batches have grown past it.
       changes.push({ type: "high-watermark", replica: key, offset: end });
     }
+    if ((states.get(key).cleanedOffset ?? 0) > end) {
+      // What comes in place of what is gone has not been cleaned, and may be of another history.
+      changes.push({ type: "drop-cleaned", replica: key });
+    }
     const known = new Set(this.#bases);
     for (const base of this.#state.segments.keys()) {
       if (base >= segment.baseOffset || !known.has(base)) {

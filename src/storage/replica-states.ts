@@ -112,7 +112,8 @@ export class ReplicaStates {
   readonly #states = new Map<string, MutableState>();
   readonly #unsavedHighWatermarks = new Map<string, Offset>();
   #queued: WriteOperation[] = [];
-  #queuedChanges: StateChange[] = [];
+  /** What changes in memory once the queued is on disk. */
+  #whenWritten: (() => void)[] = [];
   #scheduled: Promise<void> | undefined;
   #failure: OttlaError | undefined;
 
@@ -158,26 +159,31 @@ export class ReplicaStates {
    * Rejects with the storage error that took the directory's state offline.
    */
   commit(changes: readonly StateChange[]): Promise<void> {
-    for (const change of changes) this.#queue(change, true);
+    for (const change of changes) {
+      this.#queue(change);
+      this.#whenWritten.push(() => this.#apply(change));
+    }
     return this.#schedule();
   }
 
-  /** Forgets a replica: it is deleted, or what lay here is quarantined. */
+  /**
+   * Forgets a replica: it is deleted, or what lay here is quarantined. All of it or, if it rejects,
+   * nothing, in memory as on disk: a log that is made anew under what is left of the old one's would
+   * take it for its own.
+   */
   async forget(replica: string): Promise<void> {
+    const checkpoints = await this.checkpointOffsets(replica);
     this.#unsavedHighWatermarks.delete(replica);
-    const state = this.get(replica);
     this.#queued.push({ type: "delete", key: utf8(`s/${replica}/head`) });
     this.#queued.push({ type: "delete", key: utf8(`s/${replica}/hw`) });
-    this.#queue({ type: "drop-swap", replica }, false);
-    this.#queue({ type: "drop-cleaned", replica }, false);
-    for (const base of state.segments.keys()) {
-      this.#queue({ type: "drop-segment", replica, baseOffset: base }, false);
+    this.#queue({ type: "drop-swap", replica });
+    this.#queue({ type: "drop-cleaned", replica });
+    for (const baseOffset of this.get(replica).segments.keys()) {
+      this.#queue({ type: "drop-segment", replica, baseOffset });
     }
-    for (const offset of await this.checkpointOffsets(replica)) {
-      this.#queue({ type: "drop-checkpoint", replica, offset }, false);
-    }
+    for (const offset of checkpoints) this.#queue({ type: "drop-checkpoint", replica, offset });
+    this.#whenWritten.push(() => this.#states.delete(replica));
     await this.#schedule();
-    this.#states.delete(replica);
   }
 
   /** Remembered until `flushHighWatermarks`. */
@@ -260,9 +266,9 @@ export class ReplicaStates {
   async #write(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     const operations = this.#queued;
-    const changes = this.#queuedChanges;
+    const changes = this.#whenWritten;
     this.#queued = [];
-    this.#queuedChanges = [];
+    this.#whenWritten = [];
     if (operations.length === 0) return;
     try {
       await this.#watched(this.#store.write(operations, { sync: true }));
@@ -270,13 +276,11 @@ export class ReplicaStates {
       this.#failure = storageError(error, this.#options.path);
       throw this.#failure;
     }
-    for (const change of changes) this.#apply(change);
+    for (const change of changes) change();
   }
 
-  /** `remembered`: also here once it is written. */
-  #queue(change: StateChange, remembered: boolean): void {
+  #queue(change: StateChange): void {
     this.#queued.push(...this.#operations(change));
-    if (remembered) this.#queuedChanges.push(change);
   }
 
   #operations(change: StateChange): readonly WriteOperation[] {

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { writeInt32 } from "../../../src/base/bytes.ts";
+import { utf8, writeInt32 } from "../../../src/base/bytes.ts";
 import type { TopicConfig } from "../../../src/model/topic-config.ts";
 import {
+  BATCH_HEADER_BYTES,
   deleteHorizonOf,
   isCompacted,
   lastOffset,
@@ -10,6 +11,7 @@ import {
 import { LevelLogs } from "../../../src/storage/level-logs.ts";
 import type { PartitionLog, ReplicaName } from "../../../src/storage/log.ts";
 import { DEFAULT_LOG_CLEANER_CONFIG } from "../../../src/storage/log-cleaner.ts";
+import { batchKey, segmentName } from "../../../src/storage/segment-keys.ts";
 import { verifyDirectory } from "../../../src/storage/verify.ts";
 import {
   type KeyedRecord,
@@ -22,6 +24,7 @@ import { createMemoryPorts, type MemoryPorts } from "../../support/memory-ports.
 import { TOPIC_CONFIG } from "../../support/storage.ts";
 
 const REPLICA: ReplicaName = { topic: "events", topicId: "AAAAAAAAAAAAAAAAAAAAAA", partition: 0 };
+const PATH = "/data/logs/events-0.AAAAAAAAAAAAAAAAAAAAAA";
 const COMPACTED: TopicConfig = {
   ...TOPIC_CONFIG,
   cleanupPolicy: ["compact"],
@@ -321,6 +324,78 @@ describe("cleaning", () => {
     }
     const max = await log.offsetOfMaxTimestamp(log.logEndOffset);
     expect(max?.offset).toBe(149);
+  });
+
+  /** One who wrote first and never again, among others: only the log says what it sent. */
+  function fillAround(quiet: number): void {
+    for (let round = 0; round < 3; round++) {
+      append([{ key: "mine", value: "x" }], { producerId: quiet, baseSequence: round });
+      fill(1);
+    }
+    fill(40);
+  }
+
+  /** What a start folds from the log alone. */
+  async function quietAfterRestart(quiet: number): Promise<number | undefined> {
+    memory.restart();
+    await start();
+    const batches = await readDense(log);
+    return batches.filter(({ header }) => header.producerId === quiet).length;
+  }
+
+  test("reads again what it remembered of producers and finds damaged", async () => {
+    await start();
+    fillAround(7);
+    await cleaned();
+    await logs.close({ cleanShutdownEpoch: 1 });
+    memory.restart();
+    const states = memory.node.disk.store("/data/broker", false);
+    const remembered = states.get(utf8(`p/${REPLICA.topicId}-0`))!;
+    remembered[remembered.length - 1]! ^= 1;
+    await start();
+    fill(40);
+    await cleaned();
+    expect(await quietAfterRestart(7)).toBe(3);
+  });
+
+  test("a log that is put aside takes along how far it was cleaned, at the second try too", async () => {
+    await start();
+    fillAround(7);
+    await cleaned();
+    await logs.close({ cleanShutdownEpoch: 1 });
+    memory.restart();
+    await start();
+    const whole = await readDense(log);
+    const failed = new Promise((resolve) => {
+      log.onFailure = resolve;
+    });
+    const segment = memory.node.disk.store(`${PATH}/${segmentName(0)}`, false);
+    segment.get(batchKey(lastOffset(whole[0]!.header)))![BATCH_HEADER_BYTES - 1]! ^= 1;
+    await expect(log.read(0, { maxBytes: 1, upTo: 1 })).rejects.toThrow();
+    await failed;
+    // The copy of it that is taken aside is followed by forgetting, whose first read is this one.
+    memory.node.disk.arm("read-error", { path: "/data/broker" });
+    await expect(logs.open(REPLICA, COMPACTED)).rejects.toThrow();
+    log = await logs.open(REPLICA, COMPACTED);
+    expect(log.logEndOffset).toBe(0);
+    // As a follower copies it from a leader that has cleaned it too.
+    for (const batch of whole) log.append([batch]);
+    fill(40);
+    await cleaned();
+    expect(await quietAfterRestart(7)).toBe(3);
+  });
+
+  test("a log that lost its tail forgets that it was cleaned further", async () => {
+    await start();
+    fill(40);
+    await cleaned();
+    memory.restart();
+    memory.node.disk.remove(PATH);
+    await start();
+    expect(log.logEndOffset).toBe(0);
+    fill(40);
+    await cleaned();
+    expect(recordsOf(await readDense(log)).length).toBeLessThan(30);
   });
 
   test("a truncation ends a cleaning, and what is appended then is dirty", async () => {

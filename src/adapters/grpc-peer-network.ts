@@ -17,6 +17,7 @@ import { cutOff } from "../grpc/cut-off.ts";
 import { closeServer, formatAddress, listenOn } from "../grpc/listener.ts";
 import { LIMITS } from "../model/limits.ts";
 import type { Logger } from "../ports/logger.ts";
+import type { Meter } from "../ports/meter.ts";
 import type {
   PeerAddress,
   PeerChannel,
@@ -73,17 +74,19 @@ const identity = (bytes: Buffer): Buffer => bytes;
 
 export class GrpcPeerNetwork implements PeerNetwork {
   readonly #logger: Logger;
+  readonly #meter: Pick<Meter, "count">;
   readonly #clients = new Map<string, Client>();
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, meter: Pick<Meter, "count">) {
     this.#logger = logger;
+    this.#meter = meter;
   }
 
   open<Channel extends PeerChannel>(
     to: PeerAddress,
     channel: Channel,
   ): PeerStream<PeerChannels[Channel]["up"], PeerChannels[Channel]["down"]> {
-    const { path, up, down } = PEER_CODECS[channel];
+    const { path, up, down } = this.#codecOf(channel);
     const call = this.#client(to).makeBidiStreamRequest<Buffer, unknown>(
       path,
       identity,
@@ -104,7 +107,7 @@ export class GrpcPeerNetwork implements PeerNetwork {
     const server = new Server(SERVER_OPTIONS);
     const streams = new Set<GrpcPeerStream<unknown>>();
     for (const channel of Object.keys(PEER_CODECS) as PeerChannel[]) {
-      const { path, up, down } = PEER_CODECS[channel];
+      const { path, up, down } = this.#codecOf(channel);
       const handle = handlers[channel] as (stream: PeerStream<unknown, unknown>) => void;
       const accept = (call: ServerDuplexStream<unknown, Buffer>): void => {
         const stream = new GrpcPeerStream(call, down.encode as MessageCodec<unknown>["encode"]);
@@ -134,6 +137,31 @@ export class GrpcPeerNetwork implements PeerNetwork {
   /** Ends all connections to peers; `open` fails from then on. */
   close(): void {
     for (const client of this.#clients.values()) client.close();
+  }
+
+  /** The quorum's traffic is counted by the message; replication counts its batches by itself. */
+  #codecOf<Channel extends PeerChannel>(channel: Channel): (typeof PEER_CODECS)[Channel] {
+    const codec = PEER_CODECS[channel];
+    if (channel !== "raft") return codec;
+    const { path, up, down } = codec;
+    return { path, up: this.#counting(up), down: this.#counting(down) } as typeof codec;
+  }
+
+  #counting<Message>({ decode, encode }: MessageCodec<Message>): MessageCodec<Message> {
+    const meter = this.#meter;
+    return {
+      encode: (message) => {
+        const bytes = encode(message);
+        const name = "kafka_server_raftchannelmetrics_outgoing_byte_total";
+        meter.count(name, {}, bytes.length);
+        return bytes;
+      },
+      decode: (bytes) => {
+        const name = "kafka_server_raftchannelmetrics_incoming_byte_total";
+        meter.count(name, {}, bytes.length);
+        return decode(bytes);
+      },
+    };
   }
 
   #client(to: PeerAddress): Client {

@@ -94,6 +94,15 @@ class NodeFiles implements Files {
     }
   }
 
+  async totalBytes(path: string): Promise<number> {
+    try {
+      const { blocks, bsize } = await statfs(await existingAncestor(path));
+      return blocks * bsize;
+    } catch (thrown) {
+      throw storageError(thrown, `cannot read the size of the file system of ${path}`);
+    }
+  }
+
   lock(path: string): Promise<FileLock> {
     return lockDirectory(path);
   }

@@ -36,6 +36,7 @@ export function createNodePorts(options: NodePortsOptions): NodePorts {
   // What matters of it comes as an error too, and is logged as one line of JSON.
   setLogVerbosity(logVerbosity.NONE);
   const logger = PinoLogger.create({ ...options.log, fields: { nodeId: options.brokerId } });
+  const meter = new PrometheusMeter();
   const onFatal = options.onFatal ?? (() => process.exit(FATAL_EXIT_CODE));
   return {
     clock: systemClock,
@@ -44,9 +45,9 @@ export function createNodePorts(options: NodePortsOptions): NodePorts {
     stores: levelStores,
     files: nodeFiles,
     codecs: nativeCodecs,
-    network: new GrpcPeerNetwork(logger),
+    network: new GrpcPeerNetwork(logger, meter),
     logger,
-    meter: new PrometheusMeter(),
+    meter,
     fatal: (reason, cause) => {
       logger.error("the broker cannot go on", { reason, cause });
       onFatal(reason, cause);

@@ -66,7 +66,7 @@ export class Broker implements DoorApi {
     const image = (): MetadataImage => loader.image;
     const groups = groupsConfig(config.properties);
     this.#partitions = new Partitions({ self, image, replicas });
-    this.#traffic = new Traffic(ports);
+    this.#traffic = new Traffic(ports, { isTopic: (name) => image().topicIds.has(name) });
     this.#desk = new ProducerDesk(ports, { partitions: this.#partitions, traffic: this.#traffic });
     this.#topics = new Topics(ports, {
       image,
@@ -102,7 +102,12 @@ export class Broker implements DoorApi {
       this.#groups.onMetadata(delta);
     });
     registerBrokerMetrics(ports, {
+      self,
       image,
+      health: () => this.health(),
+      isStopping: () => this.#stopping,
+      produceInFlightBytes: () => this.#desk.inFlightBytes,
+      openFetchesCount: () => this.#fetches.size,
       replicas,
       metadataLog: machinery.metadataLog,
       logs: machinery.logs,

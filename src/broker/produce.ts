@@ -74,6 +74,11 @@ export class ProducerDesk {
   readonly #opening = new Map<LeaderReplica, Promise<void>>();
   #inFlightBytes = 0;
 
+  /** Bytes of batches that wait for acknowledgement, or to be opened. */
+  get inFlightBytes(): number {
+    return this.#inFlightBytes;
+  }
+
   constructor(ports: Ports, options: ProducerDeskOptions) {
     this.#ports = ports;
     this.#partitions = options.partitions;
@@ -257,7 +262,9 @@ export class ProducerDesk {
   }
 
   #refuse(one: ProduceOne, error: OttlaError, logStartOffset: Offset): ProduceResult {
-    this.#traffic.of(one.topic).produceFailures++;
+    const traffic = this.#traffic.of(one.topic);
+    traffic.produceFailures++;
+    if (error.code === "MESSAGE_TOO_LARGE") traffic.bytesRejected += one.batch.length;
     this.#traffic.failed("Produce", error.code);
     const moved = error.code === "NOT_LEADER_OR_FOLLOWER";
     const hint = moved ? this.#partitions.hint(one.topic, one.partition) : undefined;

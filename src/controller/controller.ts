@@ -30,7 +30,8 @@ import type { LeadershipListener, MetadataLoader } from "../runtime/metadata-loa
 import type { MetadataLog } from "../runtime/metadata-log.ts";
 import { ActiveTerm } from "./active-term.ts";
 import { BrokerLiveness } from "./broker-liveness.ts";
-import { reportChanges } from "./committed-changes.ts";
+import { countNoElections, reportChanges } from "./committed-changes.ts";
+import { showCluster } from "./controller-metrics.ts";
 import { DECISIONS, type DecidedRequestName } from "./decisions.ts";
 import { describeQuorum } from "./quorum.ts";
 import { HEARTBEAT, isRequestName, REQUEST_ENVELOPE, REQUEST_SHAPES } from "./request-shapes.ts";
@@ -101,18 +102,17 @@ export class Controller implements LeadershipListener {
     ];
     loader.setLeadershipListener(this);
     loader.subscribe((delta) => this.#sendStatusTo(delta.changedBrokers));
+    countNoElections(ports.meter);
     ports.meter.onCollect((set) => {
-      const { brokers, topics } = loader.image;
       const active = this.#active !== undefined;
       set("kafka_controller_kafkacontroller_activecontrollercount", {}, active ? 1 : 0);
+      const { index } = loader.image;
+      set("kafka_controller_kafkacontroller_lastappliedrecordoffset", {}, index);
+      const { commitIndex } = this.#log().status();
+      set("kafka_controller_kafkacontroller_lastcommittedrecordoffset", {}, commitIndex);
       if (!active) return;
-      let offlineCount = 0;
-      for (const { partitions } of topics.values()) {
-        for (const { leader } of partitions) if (leader === NONE) offlineCount++;
-      }
-      const fencedCount = [...brokers.values()].filter(({ fenced }) => fenced).length;
-      set("kafka_controller_kafkacontroller_offlinepartitionscount", {}, offlineCount);
-      set("kafka_controller_kafkacontroller_fencedbrokercount", {}, fencedCount);
+      set("ottla_controller_pending_requests", {}, this.#requestsInFlight);
+      showCluster(set, loader.image);
     });
   }
 
@@ -346,8 +346,9 @@ export class Controller implements LeadershipListener {
   }
 
   async #commit(active: ActiveTerm, records: readonly MetadataRecord[]): Promise<LogIndex> {
+    const before = active.image;
     const index = await active.propose(records);
-    reportChanges(this.#ports, this.#loader.image, records);
+    reportChanges(this.#ports, { before, after: this.#loader.image }, records);
     return index;
   }
 

@@ -3,10 +3,12 @@
  * The only place that knows all of them.
  */
 import { createNodePorts, FATAL_EXIT_CODE, type NodePorts } from "../adapters/node-ports.ts";
+import { registerProcessMetrics } from "../adapters/process-metrics.ts";
 import { startGrpcServer } from "../api/grpc/server.ts";
 import { startHttpServer } from "../api/http/server.ts";
 import { Broker } from "../broker/broker.ts";
 import { exitCodeOf } from "../cli/exit-codes.ts";
+import { version } from "../cli/version.ts";
 import type { BrokerConfig, Listener } from "../model/broker-config.ts";
 import { toOttlaError } from "../model/errors.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -66,6 +68,7 @@ class RunningBroker {
   }
 
   static async start(ports: NodePorts, config: BrokerConfig): Promise<RunningBroker> {
+    registerProcessMetrics(ports.meter, { version: version(), listeners: config.listeners });
     const broker = await Broker.start(ports, config);
     const doors: Door[] = [];
     try {

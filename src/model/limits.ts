@@ -88,6 +88,8 @@ export const LIMITS = {
    * memory and time for each. Beyond it groups come late or not at all, and that is counted.
    */
   groupSeriesCount: 20_000,
+  /** The same for series about partitions: 4 of each replica, 14 of one that leads two. */
+  partitionSeriesCount: 100_000,
 } as const;
 
 assert(

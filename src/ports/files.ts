@@ -18,6 +18,8 @@ export interface Files {
   sizeBytes(path: string): Promise<number>;
   /** Bytes that can still be written in the file system of `path`. */
   freeBytes(path: string): Promise<number>;
+  /** Size of the file system of `path`. */
+  totalBytes(path: string): Promise<number>;
   /** Takes the directory for this process alone; rejects with DIRECTORY_LOCKED. */
   lock(path: string): Promise<FileLock>;
   openSlotFile(path: string): Promise<SlotFile>;

@@ -130,12 +130,14 @@ export class PartitionLeader {
     readonly durableEnd: Offset;
     readonly logStartOffset: Offset;
     readonly lagRecords: number;
+    /** Last time at which it held everything that the leader had at that time. */
+    readonly caughtUpMs: number;
     /** It came back with less than it had fsynced, and has not caught up since. */
     readonly lostTail: boolean;
   }> {
-    for (const [id, { durableEnd, logStartOffset, lostTail }] of this.#followers) {
+    for (const [id, { caughtUpMs, durableEnd, logStartOffset, lostTail }] of this.#followers) {
       const lagRecords = Math.max(0, this.#logEndOffset - Math.max(durableEnd, 0));
-      yield { id, durableEnd, logStartOffset, lagRecords, lostTail };
+      yield { id, durableEnd, logStartOffset, lagRecords, caughtUpMs, lostTail };
     }
   }
 

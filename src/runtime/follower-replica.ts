@@ -61,6 +61,11 @@ export class FollowerReplica {
     return this.#highWatermark;
   }
 
+  /** Records that the leader has shown to consumers and this replica does not hold durably. */
+  get lagRecords(): number {
+    return Math.max(0, this.#leaderHighWatermark - this.log.durableEndOffset);
+  }
+
   start(handle: number): FetchStart {
     const { log } = this;
     return {

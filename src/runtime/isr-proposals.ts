@@ -101,22 +101,30 @@ export class IsrProposals {
         open.delete(key);
         // An accepted change stays under way until its metadata arrives here.
         if (error === null) continue;
-        this.#pause(replica);
+        this.#failed(replica);
         if (JUDGED.has(error.code)) replica.onProposalRefused();
         else replica.onProposalLost();
       }
-      for (const replica of open.values()) replica.onProposalLost();
+      for (const replica of open.values()) {
+        this.#count();
+        replica.onProposalLost();
+      }
     } catch (thrown) {
       const { code } = toOttlaError(thrown);
       if (!this.#closed) this.#ports.logger.warn("no answer to an ISR change", { code });
       for (const replica of replicas.values()) {
-        this.#pause(replica);
+        this.#failed(replica);
         replica.onProposalLost();
       }
     }
   }
 
-  #pause(replica: LeaderReplica): void {
+  #count(): void {
+    this.#ports.meter.count("kafka_server_replicamanager_failedisrupdates_total", {}, 1);
+  }
+
+  #failed(replica: LeaderReplica): void {
+    this.#count();
     replica.isrNotBeforeMs = this.#ports.clock.monotonicMs() + REFUSED_PAUSE_MS;
   }
 }

@@ -122,6 +122,13 @@ export class LeaderReplica {
   followers(): ReturnType<PartitionLeader["followers"]> {
     return this.#core.followers();
   }
+  /** Producers and deletions whose answers are held back. */
+  get waiting(): { readonly producesCount: number; readonly deletesCount: number } {
+    return {
+      producesCount: this.#replicated.size + this.#durable.size,
+      deletesCount: this.#deleting.size,
+    };
+  }
 
   /** Places the batch at the log's end and appends it; returns its base offset. */
   append(batch: Batch): Offset {

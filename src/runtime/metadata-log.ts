@@ -25,6 +25,8 @@ export interface MetadataLogStatus {
   readonly role: "unformed" | "observer" | "follower" | "candidate" | "leader";
   readonly leaderId: BrokerId;
   readonly term: Term;
+  /** -1: for nobody in this term. */
+  readonly votedForId: BrokerId;
   readonly commitIndex: LogIndex;
   readonly appliedIndex: LogIndex;
   readonly lastIndex: LogIndex;

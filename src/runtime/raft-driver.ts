@@ -9,6 +9,7 @@ import type { VoterAddress } from "../model/broker-config.ts";
 import { OttlaError } from "../model/errors.ts";
 import { type BrokerId, type ClusterId, type LogIndex, NONE, type Term } from "../model/ids.ts";
 import { LIMITS } from "../model/limits.ts";
+import type { HistogramName } from "../model/metrics.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Ports } from "../ports/ports.ts";
 import { decodeVoters, includesNode } from "../raft/membership.ts";
@@ -189,7 +190,7 @@ export class RaftDriver implements MetadataLog {
       throw new OttlaError("NOT_CONTROLLER", "Leadership is being handed over");
     }
     this.#turns.schedule();
-    return this.#proposals.wait(result.index, term);
+    return this.#proposals.wait(result.index, term, this.#ports.clock.monotonicMs());
   }
 
   status(): MetadataLogStatus {
@@ -200,6 +201,7 @@ export class RaftDriver implements MetadataLog {
       role: this.#membership === "joined" ? raft.role : "unformed",
       leaderId: raft.leader?.id ?? NONE,
       term: raft.term,
+      votedForId: raft.votedFor?.id ?? NONE,
       commitIndex: raft.commitIndex,
       appliedIndex: raft.appliedIndex,
       lastIndex: raft.lastIndex,
@@ -484,11 +486,13 @@ export class RaftDriver implements MetadataLog {
       this.#finishWrite(write);
       return;
     }
+    const sinceMs = this.#ports.clock.monotonicMs();
     const done = this.#log
       .write(write)
       .then(
         () => {
           this.#writing = undefined;
+          this.#observe("ottla_raft_write_duration_seconds", sinceMs);
           if (this.#closing === undefined) this.#finishWrite(write);
         },
         (error: unknown) => {
@@ -498,7 +502,12 @@ export class RaftDriver implements MetadataLog {
         },
       )
       .catch((error: unknown) => this.#ports.fatal("the metadata log failed", error));
-    this.#writing = { sinceMs: this.#ports.clock.monotonicMs(), done };
+    this.#writing = { sinceMs, done };
+  }
+
+  #observe(name: HistogramName, sinceMs: number): void {
+    const { clock, meter } = this.#ports;
+    meter.observe(name, {}, (clock.monotonicMs() - sinceMs) / 1_000);
   }
 
   #finishWrite(write: RaftWrite): void {
@@ -523,7 +532,8 @@ export class RaftDriver implements MetadataLog {
     );
     for (const entry of entries) {
       this.#bytesSinceSnapshot += entry.payload.length;
-      this.#proposals.applied(entry.index, entry.term);
+      const proposedMs = this.#proposals.applied(entry.index, entry.term);
+      if (proposedMs !== undefined) this.#observe("ottla_raft_commit_duration_seconds", proposedMs);
       if (entry.kind === "config") this.#voterSetApplied(decodeVoters(entry.payload));
     }
   }
@@ -550,6 +560,7 @@ export class RaftDriver implements MetadataLog {
     if (leaderId !== this.#announced.leaderId || raft.term !== this.#announced.term) {
       this.#announced = { leaderId, term: raft.term };
       if (leaderId !== NONE) {
+        this.#ports.meter.count("ottla_raft_leader_changes_total", {}, 1);
         this.#campaignTimer?.cancel();
         this.#campaignTimer = undefined;
       }

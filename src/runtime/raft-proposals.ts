@@ -4,6 +4,7 @@ import type { LogIndex, Term } from "../model/ids.ts";
 
 interface Waiter {
   readonly term: Term;
+  readonly proposedMs: number;
   readonly resolve: (index: LogIndex) => void;
   readonly reject: (error: OttlaError) => void;
 }
@@ -15,19 +16,26 @@ export class RaftProposals {
     return this.#waiting.size;
   }
 
-  wait(index: LogIndex, term: Term): Promise<LogIndex> {
+  wait(index: LogIndex, term: Term, proposedMs: number): Promise<LogIndex> {
     return new Promise((resolve, reject) => {
-      this.#waiting.set(index, { term, resolve, reject });
+      this.#waiting.set(index, { term, proposedMs, resolve, reject });
     });
   }
 
-  /** An entry of another term took the place: the proposal was lost with its leader. */
-  applied(index: LogIndex, term: Term): void {
+  /**
+   * An entry of another term took the place: the proposal was lost with its leader. Returns when it
+   * was proposed if it is committed and somebody here waited for it.
+   */
+  applied(index: LogIndex, term: Term): number | undefined {
     const waiter = this.#waiting.get(index);
-    if (waiter === undefined) return;
+    if (waiter === undefined) return undefined;
     this.#waiting.delete(index);
-    if (waiter.term === term) waiter.resolve(index);
-    else waiter.reject(new OttlaError("NOT_CONTROLLER", `Entry ${index} was replaced`));
+    if (waiter.term === term) {
+      waiter.resolve(index);
+      return waiter.proposedMs;
+    }
+    waiter.reject(new OttlaError("NOT_CONTROLLER", `Entry ${index} was replaced`));
+    return undefined;
   }
 
   rejectAll(error: OttlaError): void {

@@ -15,7 +15,14 @@ import type { Ports } from "../ports/ports.ts";
 import { CommitPacer } from "./commit-pacer.ts";
 import { DataDirectory, FREE_SPACE_RESERVE_BYTES } from "./data-directory.ts";
 import { LevelPartitionLog } from "./level-partition-log.ts";
-import type { LocalReplica, Logs, PartitionLog, RecoveryReport, ReplicaName } from "./log.ts";
+import type {
+  DirectorySpace,
+  LocalReplica,
+  Logs,
+  PartitionLog,
+  RecoveryReport,
+  ReplicaName,
+} from "./log.ts";
 import {
   type CleanerLog,
   DEFAULT_LOG_CLEANER_CONFIG,
@@ -252,10 +259,12 @@ export class LevelLogs implements Logs {
     return this.#pool.openCount + this.#directories.length;
   }
 
-  async freeBytes(): Promise<readonly { readonly directory: string; readonly bytes: number }[]> {
-    const out: { readonly directory: string; readonly bytes: number }[] = [];
-    for (const { path } of this.#directories) {
-      out.push({ directory: path, bytes: await this.#ports.files.freeBytes(path) });
+  async spaces(): Promise<readonly DirectorySpace[]> {
+    const { files } = this.#ports;
+    const out: DirectorySpace[] = [];
+    for (const { path: directory } of this.#directories) {
+      const freeBytes = await files.freeBytes(directory);
+      out.push({ directory, freeBytes, totalBytes: await files.totalBytes(directory) });
     }
     return out;
   }

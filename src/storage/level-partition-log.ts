@@ -40,6 +40,8 @@ import { TimeLookup } from "./time-lookup.ts";
 const WRITE_BYTES = 2 * 1024 * 1024;
 /** A log that nobody appended to for this long is marked clean and its cache is given back. */
 const IDLE_MS = 60_000;
+/** A write that takes longer waited for more than its own bytes: LevelDB tells nobody that it stalls. */
+const STALL_SECONDS = 0.1;
 const TIMER_MS_MAX = 0x7fff_ffff;
 
 export class LevelPartitionLog implements PartitionLog {
@@ -525,7 +527,7 @@ export class LevelPartitionLog implements PartitionLog {
       store.write(operations, { sync }),
     );
     if (this.#failure !== undefined) return;
-    if (sync) this.#observeFlush(startedMs);
+    this.#observeWrite(startedMs, sync);
     directory.noteWritten(bytes);
     this.#queue.settled(bytes);
     this.#unflushedMessages += messages;
@@ -547,13 +549,16 @@ export class LevelPartitionLog implements PartitionLog {
     await this.#context.pool.use(segment.path, { active: true, create: false }, (store) =>
       store.write([barrier(end)], { sync: true }),
     );
-    this.#observeFlush(startedMs);
+    this.#observeWrite(startedMs, true);
   }
 
-  #observeFlush(startedMs: number): void {
+  #observeWrite(startedMs: number, synced: boolean): void {
     const { clock, meter } = this.#context.ports;
     const seconds = (clock.monotonicMs() - startedMs) / 1_000;
-    meter.observe("ottla_log_flush_duration_seconds", {}, seconds);
+    meter.observe("ottla_log_write_duration_seconds", {}, seconds);
+    if (synced) meter.observe("ottla_log_flush_duration_seconds", {}, seconds);
+    if (seconds <= STALL_SECONDS) return;
+    meter.count("ottla_storage_write_stall_seconds_total", {}, seconds - STALL_SECONDS);
   }
 
   async #seal(segment: Segment, checkpoint: Checkpoint): Promise<void> {

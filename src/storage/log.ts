@@ -60,9 +60,16 @@ export interface Logs {
   /** Oldest storage operation under way, in ms; the broker fences itself past a bound. */
   oldestPendingMs(): number;
   openDatabasesCount(): number;
-  freeBytes(): Promise<readonly { readonly directory: string; readonly bytes: number }[]>;
+  /** Of the file systems of the directories. */
+  spaces(): Promise<readonly DirectorySpace[]>;
   /** Flushes, writes marks, and with an epoch the clean-shutdown marker, last. */
   close(options: { readonly cleanShutdownEpoch: BrokerEpoch | undefined }): Promise<void>;
+}
+
+export interface DirectorySpace {
+  readonly directory: string;
+  readonly freeBytes: number;
+  readonly totalBytes: number;
 }
 
 export interface ReplicaName extends TopicPartition {

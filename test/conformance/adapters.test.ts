@@ -75,8 +75,8 @@ meterSuite("prom-client", () => {
 const silent = PinoLogger.create({ level: "error" });
 
 peerNetworkSuite("gRPC", async () => {
-  const left = new GrpcPeerNetwork(silent);
-  const right = new GrpcPeerNetwork(silent);
+  const left = new GrpcPeerNetwork(silent, { count: () => {} });
+  const right = new GrpcPeerNetwork(silent, { count: () => {} });
   return {
     left,
     right,

@@ -64,7 +64,9 @@ export function filesSuite(name: string, make: () => FilesSubject): void {
       await files.replace(`${root}/d/a`, new Uint8Array(1_000));
       await files.replace(`${root}/d/b`, new Uint8Array(500));
       expect(await files.sizeBytes(`${root}/d`)).toBeGreaterThanOrEqual(1_500);
-      expect(await files.freeBytes(root)).toBeGreaterThan(0);
+      const freeBytes = await files.freeBytes(root);
+      expect(freeBytes).toBeGreaterThan(0);
+      expect(await files.totalBytes(root)).toBeGreaterThanOrEqual(freeBytes);
     });
 
     test("a directory has one holder; release gives it back", async () => {

@@ -68,6 +68,7 @@ function withoutMarks(ports: Ports): Ports {
       remove: (path) => files.remove(path),
       sizeBytes: (path) => files.sizeBytes(path),
       freeBytes: (path) => files.freeBytes(path),
+      totalBytes: (path) => files.totalBytes(path),
       lock: (path) => files.lock(path),
       openSlotFile,
     },

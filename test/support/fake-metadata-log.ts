@@ -88,6 +88,7 @@ export class FakeMetadataLog implements MetadataLog {
       term: this.#term,
       commitIndex: this.committed.length,
       appliedIndex: this.committed.length,
+      votedForId: -1,
       lastIndex: this.#lastIndex,
       voters: [self],
       followers: [

@@ -284,6 +284,7 @@ export function startIncarnation(options: {
       remove: (path) => write(() => disk.remove(path)),
       sizeBytes: async () => 0,
       freeBytes: async () => 1e12,
+      totalBytes: async () => 2e12,
       lock: async () => ({ release: async () => {} }),
       openSlotFile: async (path): Promise<SlotFile> => ({
         read: () => disk.slots.get(path),
@@ -301,7 +302,7 @@ export function startIncarnation(options: {
       listen: () => Promise.reject(new Error("tests listen on the network itself")),
     },
     logger,
-    meter: { count: () => {}, observe: () => {}, onCollect: () => {} },
+    meter: { count: () => {}, forget: () => {}, observe: () => {}, onCollect: () => {} },
     fatal: (reason, cause) => fatals.push({ reason, cause }),
   };
   return {

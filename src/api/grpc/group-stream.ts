@@ -172,7 +172,7 @@ class GroupStream {
       return;
     }
     const labels = { request: name, error: error.code };
-    this.#ports.meter.count("ottla_request_errors_total", labels, 1);
+    this.#ports.meter.count("kafka_network_requestmetrics_errors_total", labels, 1);
     const refused = { correlationId, error: errorMessage(error) };
     if (error.code === "NOT_COORDINATOR") {
       const { coordinator } = await this.#broker.findCoordinator(groupId);

@@ -37,7 +37,7 @@ export async function answerUnary<Broker>(
     return await method.handle(request, { broker, listenerName, timeoutMs });
   } catch (thrown) {
     const error = toOttlaError(thrown).code;
-    ports.meter.count("ottla_request_errors_total", { request: name, error }, 1);
+    ports.meter.count("kafka_network_requestmetrics_errors_total", { request: name, error }, 1);
     throw thrown;
   } finally {
     const seconds = (ports.clock.monotonicMs() - startedMs) / 1_000;

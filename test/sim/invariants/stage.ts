@@ -188,6 +188,7 @@ export class Stage {
       term: 0,
       commitIndex: 0,
       appliedIndex: 0,
+      votedForId: -1,
       lastIndex: 0,
       voters: VOTERS,
       followers: [],

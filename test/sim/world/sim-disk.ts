@@ -395,6 +395,10 @@ export class SimDisk {
     return this.#tree.sizeBytes(path);
   }
 
+  get totalBytes(): number {
+    return this.#capacityBytes;
+  }
+
   get freeBytes(): number {
     return this.full ? 0 : Math.max(0, this.#capacityBytes - this.#tree.usedBytes);
   }

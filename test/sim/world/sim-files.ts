@@ -86,6 +86,10 @@ export class SimFiles implements Files {
     return this.#read("free", () => this.#disk.freeBytes);
   }
 
+  totalBytes(_path: string): Promise<number> {
+    return this.#read("free", () => this.#disk.totalBytes);
+  }
+
   lock(path: string): Promise<FileLock> {
     const incarnation = this.#incarnation;
     const apply = (): FileLock => {

@@ -23,6 +23,10 @@ export class SimMeter implements Meter {
     this.#counters.set(key, (this.#counters.get(key) ?? 0) + amount);
   }
 
+  forget(name: CounterName, labels: Labels): void {
+    this.#counters.delete(keyOf(name, COUNTERS[name].labels, labels));
+  }
+
   observe(name: HistogramName, labels: Labels, value: number): void {
     const key = keyOf(name, HISTOGRAMS[name].labels, labels);
     const values = this.#histograms.get(key);

@@ -73,7 +73,7 @@ describe("messages between brokers", () => {
 
 describe("the network between brokers", () => {
   test("garbage from a peer ends that stream and no other", async () => {
-    const network = new GrpcPeerNetwork(logger);
+    const network = new GrpcPeerNetwork(logger, { count: () => {} });
     const ends: string[] = [];
     const received: ReplicationUp[] = [];
     const listener = await network.listen(LOOPBACK, {
@@ -109,8 +109,8 @@ describe("the network between brokers", () => {
 
   // Who is away comes back on the same address: what waits for it must not wait for a back-off.
   test("reaches a peer that comes back, by trying again", async () => {
-    const network = new GrpcPeerNetwork(logger);
-    const other = new GrpcPeerNetwork(logger);
+    const network = new GrpcPeerNetwork(logger, { count: () => {} });
+    const other = new GrpcPeerNetwork(logger, { count: () => {} });
     const first = await other.listen(LOOPBACK, REFUSE);
     const { address } = first;
     await first.close();
@@ -140,7 +140,7 @@ describe("the network between brokers", () => {
   });
 
   test("gives up a peer that takes nothing, instead of queueing without end", async () => {
-    const network = new GrpcPeerNetwork(logger);
+    const network = new GrpcPeerNetwork(logger, { count: () => {} });
     let stream: PeerStream<ReplicationDown, ReplicationUp> | undefined;
     const ends: string[] = [];
     const listener = await network.listen(LOOPBACK, {
@@ -167,7 +167,7 @@ describe("the network between brokers", () => {
   });
 
   test("does not send what the peer would refuse", async () => {
-    const network = new GrpcPeerNetwork(logger);
+    const network = new GrpcPeerNetwork(logger, { count: () => {} });
     const ends: string[] = [];
     let outcome: boolean | undefined;
     const listener = await network.listen(LOOPBACK, {

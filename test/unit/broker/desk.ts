@@ -27,7 +27,7 @@ export class Desk {
       image: () => this.image,
       replicas: cluster.member(1).manager,
     });
-    this.traffic = new Traffic(this.ports);
+    this.traffic = new Traffic(this.ports, { isTopic: (name) => name === "topic" });
     this.producers = new ProducerDesk(this.ports, {
       partitions: this.partitions,
       traffic: this.traffic,

@@ -532,17 +532,31 @@ describe("what people see", () => {
     const [first, second, third] = await cluster();
     first.breakStream();
     await run(400, second, third);
+    const index = loader.image.index;
+    const everybodys = (isActive: number): [string, number][] => [
+      ["kafka_controller_kafkacontroller_activecontrollercount{}", isActive],
+      ["kafka_controller_kafkacontroller_lastappliedrecordoffset{}", index],
+      ["kafka_controller_kafkacontroller_lastcommittedrecordoffset{}", index],
+    ];
     expect(memory.meter.collect()).toEqual(
       new Map([
-        ["kafka_controller_kafkacontroller_activecontrollercount{}", 1],
-        ["kafka_controller_kafkacontroller_offlinepartitionscount{}", 0],
+        ...everybodys(1),
+        ["kafka_controller_kafkacontroller_activebrokercount{}", 2],
         ["kafka_controller_kafkacontroller_fencedbrokercount{}", 1],
+        ["kafka_controller_kafkacontroller_globaltopiccount{}", 1],
+        ["kafka_controller_kafkacontroller_globalpartitioncount{}", 1],
+        ["kafka_controller_kafkacontroller_offlinepartitionscount{}", 0],
+        // Another replica took over from the broker that fell silent.
+        ["kafka_controller_kafkacontroller_preferredreplicaimbalancecount{}", 1],
+        ["ottla_controller_pending_requests{}", 0],
       ]),
     );
+    const elections = memory.meter.counter("ottla_controller_leader_elections_total", {
+      kind: "clean",
+    });
+    expect(elections).toBe(1);
     log.fall();
-    expect(memory.meter.collect()).toEqual(
-      new Map([["kafka_controller_kafkacontroller_activecontrollercount{}", 0]]),
-    );
+    expect(memory.meter.collect()).toEqual(new Map(everybodys(0)));
   });
 
   it("an unclean election is counted and logged", async () => {
@@ -568,6 +582,8 @@ describe("what people see", () => {
     expect(
       memory.meter.counter("kafka_controller_controllerstats_uncleanleaderelections_total"),
     ).toBe(1);
+    const kind = "unclean";
+    expect(memory.meter.counter("ottla_controller_leader_elections_total", { kind })).toBe(1);
     expect(memory.logs.some(({ message }) => message.startsWith("unclean election"))).toBe(true);
   });
 });

@@ -16,6 +16,7 @@ import { type Batch, lastOffset } from "../../../src/record/batch.ts";
 import { LeaderEpochs } from "../../../src/replica/leader-epochs.ts";
 import { ProducerStates } from "../../../src/replica/producer-states.ts";
 import type {
+  DirectorySpace,
   LocalReplica,
   Logs,
   PartitionLog,
@@ -237,7 +238,7 @@ export class MemoryLogs implements Logs {
     return 0;
   }
 
-  async freeBytes(): Promise<readonly { readonly directory: string; readonly bytes: number }[]> {
+  async spaces(): Promise<readonly DirectorySpace[]> {
     return [];
   }
 

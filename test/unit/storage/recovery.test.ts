@@ -291,7 +291,7 @@ describe("storage errors", () => {
     expect(log.logEndOffset).toBe(10);
     expect(log.failure).toBeUndefined();
     expect(await readAll(log)).toHaveLength(10);
-    expect((await logs.freeBytes())[0]).toEqual({ directory: "/data", bytes: 0 });
+    expect((await logs.spaces())[0]).toMatchObject({ directory: "/data", freeBytes: 0 });
     memory.node.disk.full = false;
     await memory.ports.timers.sleep(6_000);
     appendRecords(log, 1);

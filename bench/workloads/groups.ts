@@ -1,33 +1,26 @@
 /**
  * Consumer groups: how soon fifty members are settled, before and after their coordinator's kill -9;
- * what a cooperative join costs those who do not move; commits at a fixed rate; and what being in a
- * group costs a consumer at full speed. Members and client share this process.
+ * what a cooperative join costs those who do not move; and what being in a group costs a consumer at
+ * full speed. Members and client share this process.
  */
-import { Admin, Consumer, type ConsumerOptions, Producer } from "../../src/client/index.ts";
+import { Admin, Consumer, Producer } from "../../src/client/index.ts";
 import { type Cluster, startCluster } from "../../src/testing/index.ts";
-import { type Figure, quantile } from "../report.ts";
+import type { Figure } from "../report.ts";
+import { areSettled, closeAll, consume, makeMembers, type Strategy, until } from "./members.ts";
 import { produce } from "./throughput.ts";
 
 const MEMBERS = 50;
 const PARTITIONS = 100;
-const SETTLED_MS = 60_000;
-const POLL_MS = 5;
-const COMMITS_PER_SECOND = 10_000;
-const COMMIT_SECONDS = 10;
-const COMMIT_TICK_MS = 5;
 const GAP_PARTITIONS = 12;
 const GAP_PERIOD_MS = 5;
 const GAP_SECONDS = 4;
 const FULL_SPEED = { valueBytes: 1024, records: 600_000 };
 const FULL_SPEED_PARTITIONS = 6;
 
-type Strategy = NonNullable<ConsumerOptions["partitionAssignmentStrategy"]>;
-
 export async function groups(runs: number): Promise<Figure[]> {
   const eager: number[] = [];
   const cooperative: number[] = [];
   const killed: number[] = [];
-  const p99s: number[] = [];
   const gaps: number[] = [];
   const shares: number[] = [];
   const speeds: number[] = [];
@@ -45,7 +38,6 @@ export async function groups(runs: number): Promise<Figure[]> {
     eager.push(await joinAll(cluster, "eager", ["range"]));
     cooperative.push(
       await joinAll(cluster, "cooperative", ["cooperative-sticky"], async (members) => {
-        p99s.push(await commitAtRate(members));
         killed.push(await killCoordinator(cluster, admin, "cooperative", members));
       }),
     );
@@ -74,13 +66,6 @@ export async function groups(runs: number): Promise<Figure[]> {
       bound: { must: 3, aim: 1.5, least: false },
     },
     {
-      name: `${COMMITS_PER_SECOND} commits a second by ${MEMBERS} members, p99`,
-      unit: "ms",
-      values: p99s,
-      bound: { must: 50, aim: 20, least: false },
-      note: "a member's commits that come while one is under way ride in its next",
-    },
-    {
       name: "cooperative join: longest gap of partitions that stay",
       unit: "ms",
       values: gaps,
@@ -101,25 +86,6 @@ export async function groups(runs: number): Promise<Figure[]> {
   ];
 }
 
-/** Pulls messages until it is closed. */
-function consume(consumer: Consumer): Promise<void> {
-  return consumer.run({ eachBatch: () => undefined, onError: () => undefined });
-}
-
-async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + SETTLED_MS;
-  while (!(await condition())) {
-    if (performance.now() > deadlineMs) throw new Error(`not in time: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-}
-
-function areSettled(members: readonly Consumer[]): boolean {
-  const generations = new Set(members.map((each) => each.groupMetadata()?.generationId ?? -1));
-  if (generations.size !== 1 || generations.has(-1)) return false;
-  return members.reduce((sum, each) => sum + each.assignment().length, 0) === PARTITIONS;
-}
-
 /** Seconds from the last join until everything is divided; then `meanwhile`. */
 async function joinAll(
   cluster: Cluster,
@@ -127,16 +93,12 @@ async function joinAll(
   partitionAssignmentStrategy: Strategy,
   meanwhile: (members: readonly Consumer[]) => Promise<void> = async () => undefined,
 ): Promise<number> {
-  const members = Array.from(
-    { length: MEMBERS },
-    () =>
-      new Consumer({
-        bootstrapServers: cluster.bootstrapServers,
-        groupId,
-        partitionAssignmentStrategy,
-        enableAutoCommit: false,
-      }),
-  );
+  const members = makeMembers({
+    bootstrapServers: cluster.bootstrapServers,
+    groupId,
+    partitionAssignmentStrategy,
+    count: MEMBERS,
+  });
   const running: Promise<void>[] = [];
   try {
     const first = members[0] as Consumer;
@@ -147,12 +109,12 @@ async function joinAll(
     }
     const began = performance.now();
     running.push(...members.map(consume));
-    await until(`${groupId} is settled`, () => areSettled(members));
+    await until(`${groupId} is settled`, () => areSettled(members, PARTITIONS));
     const seconds = (performance.now() - began) / 1000;
     await meanwhile(members);
     return seconds;
   } finally {
-    await Promise.all(members.map((each) => each.close({ timeoutMs: 10_000 })));
+    await closeAll(members);
     await Promise.all(running);
   }
 }
@@ -174,38 +136,9 @@ async function killCoordinator(
     }),
   );
   const seconds = (performance.now() - began) / 1000;
-  if (!areSettled(members)) throw new Error("the coordinator's death moved something");
+  if (!areSettled(members, PARTITIONS)) throw new Error("the coordinator's death moved something");
   await cluster.startBroker(victim);
   return seconds;
-}
-
-async function commitAtRate(members: readonly Consumer[]): Promise<number> {
-  const perTick = (COMMITS_PER_SECOND * COMMIT_TICK_MS) / 1000;
-  const ticks = (COMMIT_SECONDS * 1000) / COMMIT_TICK_MS;
-  const latencies: number[] = [];
-  const pending: Promise<void>[] = [];
-  const partitions = members.map((member) => member.assignment()[0]);
-  const began = performance.now();
-  for (let tick = 0; tick < ticks; tick++) {
-    const dueMs = began + tick * COMMIT_TICK_MS;
-    const waitMs = dueMs - performance.now();
-    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
-    for (let index = 0; index < perTick; index++) {
-      const who = (tick * perTick + index) % members.length;
-      const partition = partitions[who];
-      if (partition === undefined) continue;
-      const commit = (members[who] as Consumer).commit([{ ...partition, offset: 0 }]).then(() => {
-        // From when it was due: what the loop was late counts.
-        latencies.push(performance.now() - dueMs);
-      });
-      pending.push(commit);
-    }
-  }
-  await Promise.all(pending);
-  return quantile(
-    latencies.slice(latencies.length / 5).sort((left, right) => left - right),
-    0.99,
-  );
 }
 
 /** Longest time without a record of a partition that keeps its member, around a fourth one's join. */

@@ -99,20 +99,9 @@ class GroupStream {
     const startedMs = this.#ports.clock.monotonicMs();
     const called = this.#call(request);
     this.#callsCount++;
-    this.#answer(correlationId, called)
-      .catch((thrown: unknown) => {
-        const { code, message } = toOttlaError(thrown);
-        // Not a refusal, which is a result.
-        this.#ports.logger.error("a group call failed", { call: called.name, error: thrown });
-        this.#write({ correlationId, error: errorMessage({ code, message }) });
-      })
-      .finally(() => {
-        this.#callsCount--;
-        const seconds = (this.#ports.clock.monotonicMs() - startedMs) / 1_000;
-        const labels = { request: called.name };
-        this.#ports.meter.observe("ottla_request_duration_seconds", labels, seconds);
-      })
-      .catch((thrown: unknown) => this.#stream.fail(thrown));
+    this.#answer(correlationId, called, startedMs).catch((thrown: unknown) =>
+      this.#stream.fail(thrown),
+    );
   }
 
   #call(request: Request): Called {
@@ -165,20 +154,33 @@ class GroupStream {
     throw invalid("call", undefined, "it must be join, sync, heartbeat, leave, commit or fetch");
   }
 
-  async #answer(correlationId: number, { name, groupId, answer }: Called): Promise<void> {
-    const { error, answer: message } = await answer;
-    if (error === undefined) {
-      this.#write({ correlationId, ...message });
-      return;
+  async #answer(correlationId: number, called: Called, startedMs: number): Promise<void> {
+    const { meter, logger, clock } = this.#ports;
+    const { name: request, groupId } = called;
+    try {
+      const { error, answer: message } = await called.answer;
+      if (error === undefined) this.#write({ correlationId, ...message });
+      else {
+        meter.count("kafka_network_requestmetrics_errors_total", { request, error: error.code }, 1);
+        const refused = { correlationId, error: errorMessage(error) };
+        if (error.code === "NOT_COORDINATOR") {
+          const { coordinator } = await this.#broker.findCoordinator(groupId);
+          const hint = hintMessage(coordinator, this.#broker.image(), this.#listenerName);
+          this.#write({ ...refused, coordinator: hint });
+        } else {
+          this.#write(error.code === "MEMBER_ID_REQUIRED" ? { ...refused, ...message } : refused);
+        }
+      }
+    } catch (thrown) {
+      const { code, message } = toOttlaError(thrown);
+      // Not a refusal, which is a result.
+      logger.error("a group call failed", { call: request, error: thrown });
+      this.#write({ correlationId, error: errorMessage({ code, message }) });
+    } finally {
+      this.#callsCount--;
+      const seconds = (clock.monotonicMs() - startedMs) / 1_000;
+      meter.observe("ottla_request_duration_seconds", { request }, seconds);
     }
-    const labels = { request: name, error: error.code };
-    this.#ports.meter.count("kafka_network_requestmetrics_errors_total", labels, 1);
-    const refused = { correlationId, error: errorMessage(error) };
-    if (error.code === "NOT_COORDINATOR") {
-      const { coordinator } = await this.#broker.findCoordinator(groupId);
-      const hint = hintMessage(coordinator, this.#broker.image(), this.#listenerName);
-      this.#write({ ...refused, coordinator: hint });
-    } else this.#write(error.code === "MEMBER_ID_REQUIRED" ? { ...refused, ...message } : refused);
   }
 
   /** The group may rebalance from now on; its members behind this stream are told. */

@@ -184,14 +184,14 @@ export class GroupCoordinator implements GroupApi {
     if (error !== undefined || "code" in shard) return REFUSED.commit(error as GroupError);
     const unknown = this.#unknownPartitions(request.offsets);
     const { topicIds } = this.#options.image();
-    const known: CommitOffset[] = [];
+    const offsets: CommitOffset[] = [];
     for (const one of request.offsets) {
-      if (!unknown.has(one)) known.push({ ...one, topicId: topicIds.get(one.topic) });
+      if (!unknown?.has(one)) offsets.push({ ...one, topicId: topicIds.get(one.topic) });
     }
     const result = await shard.call("commit", (groups, token, now) =>
-      groups.commit(token, { ...request, offsets: known }, now),
+      groups.commit(token, { ...request, offsets }, now),
     );
-    if (unknown.size === 0 || result.error !== undefined) return result;
+    if (unknown === undefined || result.error !== undefined) return result;
     let next = 0;
     const partitions = request.offsets.map(
       (one): PartitionResult => unknown.get(one) ?? (result.partitions[next++] as PartitionResult),
@@ -289,10 +289,12 @@ export class GroupCoordinator implements GroupApi {
     return this.#shards.get(partition) ?? opening(partition);
   }
 
-  /** Each with its refusal. */
-  #unknownPartitions(offsets: readonly CommitOffset[]): ReadonlyMap<CommitOffset, PartitionResult> {
+  /** Each with its refusal; undefined: there are none. */
+  #unknownPartitions(
+    offsets: readonly CommitOffset[],
+  ): ReadonlyMap<CommitOffset, PartitionResult> | undefined {
     const image = this.#options.image();
-    const unknown = new Map<CommitOffset, PartitionResult>();
+    let unknown: Map<CommitOffset, PartitionResult> | undefined;
     for (const one of offsets) {
       const { topic, partition } = one;
       const count = topicByName(image, topic)?.partitions.length;
@@ -302,6 +304,7 @@ export class GroupCoordinator implements GroupApi {
           ? `topic ${topic} is not known`
           : `topic ${topic} has no partition ${partition}, allowed are 0 to ${count - 1}`;
       const error: GroupError = { code: "UNKNOWN_TOPIC_OR_PARTITION", message, field: "topic" };
+      unknown ??= new Map();
       unknown.set(one, { topic, partition, error });
     }
     return unknown;

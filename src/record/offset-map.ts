@@ -7,8 +7,13 @@ import { assert } from "../base/assert.ts";
 import { SipHash } from "../base/sip-hash.ts";
 import type { Offset } from "../model/ids.ts";
 
-/** Four words of hash and an offset. */
-export const OFFSET_MAP_ENTRY_BYTES = 24;
+const HASH_WORDS = 4;
+/** Within a slot. */
+const LOW = 4;
+const HIGH = 5;
+const SLOT_WORDS = 6;
+export const OFFSET_MAP_ENTRY_BYTES = SLOT_WORDS * 4;
+const TWO_32 = 0x1_0000_0000;
 
 export interface OffsetMapOptions {
   /** Bytes that the map may take. */
@@ -25,9 +30,12 @@ export class OffsetMap {
   readonly #hash: SipHash;
   readonly #slots: number;
   readonly #limit: number;
-  readonly #hashes: Uint32Array;
-  /** Offset plus one: memory begins as zeros, which mean an empty slot. */
-  readonly #offsets: Float64Array;
+  readonly #words: Int32Array;
+  /**
+   * Of each slot the hash, and the offset plus one as two halves: memory begins as zeros, which mean
+   * an empty slot. Side by side, because a slot is hardly ever in the processor's cache.
+   */
+  readonly #table: Int32Array;
   #count = 0;
 
   constructor(options: OffsetMapOptions) {
@@ -41,8 +49,8 @@ export class OffsetMap {
     this.#slots = prime <= room ? prime : primeAtMost(Math.max(room, 3));
     this.#limit = Math.max(1, Math.floor(this.#slots * loadFactor));
     this.#hash = new SipHash(options.hashKey);
-    this.#hashes = new Uint32Array(this.#slots * 4);
-    this.#offsets = new Float64Array(this.#slots);
+    this.#words = new Int32Array(this.#hash.words.buffer);
+    this.#table = new Int32Array(this.#slots * SLOT_WORDS);
   }
 
   get count(): number {
@@ -63,46 +71,52 @@ export class OffsetMap {
    * earlier one. False if the key is new and the map is full: nothing is noted then.
    */
   put(bytes: Uint8Array, start: number, end: number, offset: Offset): boolean {
-    const slot = this.#find(bytes, start, end);
-    if (this.#offsets[slot] === 0) {
+    const table = this.#table;
+    const at = this.#find(bytes, start, end);
+    if (table[at + LOW] === 0 && table[at + HIGH] === 0) {
       if (this.isFull) return false;
-      this.#hashes.set(this.#hash.words, slot * 4);
+      for (let word = 0; word < HASH_WORDS; word++) table[at + word] = this.#words[word] as number;
       this.#count++;
     }
-    this.#offsets[slot] = offset + 1;
+    const high = Math.floor((offset + 1) / TWO_32);
+    table[at + HIGH] = high;
+    table[at + LOW] = offset + 1 - high * TWO_32;
     return true;
   }
 
   /** The key's last offset; -1 if it is not here. */
   get(bytes: Uint8Array, start: number, end: number): Offset {
-    return (this.#offsets[this.#find(bytes, start, end)] as number) - 1;
+    const at = this.#find(bytes, start, end);
+    const low = (this.#table[at + LOW] as number) >>> 0;
+    return (this.#table[at + HIGH] as number) * TWO_32 + low - 1;
   }
 
-  /** The key's slot, or the empty one where it belongs. */
+  /** Where the key's slot begins in the table, or the empty one where it belongs. */
   #find(bytes: Uint8Array, start: number, end: number): number {
     this.#hash.hash(bytes, start, end);
-    const { words } = this.#hash;
+    const table = this.#table;
+    const words = this.#words;
     const h0 = words[0] as number;
     const h1 = words[1] as number;
     const h2 = words[2] as number;
     const h3 = words[3] as number;
-    const hashes = this.#hashes;
-    const step = 1 + (h1 % (this.#slots - 1));
-    let slot = h0 % this.#slots;
-    while (this.#offsets[slot] !== 0) {
-      const at = slot * 4;
+    let slot = (h0 >>> 1) % this.#slots;
+    let step = 0;
+    for (;;) {
+      const at = slot * SLOT_WORDS;
+      if (table[at + LOW] === 0 && table[at + HIGH] === 0) return at;
       if (
-        hashes[at] === h0 &&
-        hashes[at + 1] === h1 &&
-        hashes[at + 2] === h2 &&
-        hashes[at + 3] === h3
+        table[at] === h0 &&
+        table[at + 1] === h1 &&
+        table[at + 2] === h2 &&
+        table[at + 3] === h3
       ) {
-        return slot;
+        return at;
       }
+      if (step === 0) step = 1 + ((h1 >>> 1) % (this.#slots - 1));
       slot += step;
       if (slot >= this.#slots) slot -= this.#slots;
     }
-    return slot;
   }
 }
 

@@ -95,6 +95,17 @@ describe("OffsetMap", () => {
     }
   });
 
+  test.each([0, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 2, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 2])(
+    "keeps offset %i",
+    (offset) => {
+      const key = utf8("key");
+      const map = mapOf({ other: 5, key: offset, third: 7 });
+      expect(map.get(key, 0, key.length)).toBe(offset);
+      expect(map.put(key, 0, key.length, offset)).toBe(true);
+      expect(map.count).toBe(3);
+    },
+  );
+
   test("takes no more memory than its entries need", () => {
     expect(mapOf({}).isFull).toBe(false);
     const small = new OffsetMap({

@@ -7,6 +7,7 @@ import type { BrokerRegistration, MetadataImage, TopicImage } from "../metadata/
 import type { ConfigResourceType } from "../metadata/records.ts";
 import type { BrokerId, LeaderEpoch, Offset, PartitionIndex } from "../model/ids.ts";
 import type { Batch } from "../record/batch.ts";
+import type { EpochEnd } from "../replica/leader-epochs.ts";
 import type { GroupApi } from "./groups/group-api.ts";
 
 export interface LeaderHint {
@@ -67,18 +68,78 @@ export interface FetchSession {
 /** Called with each response; the session waits for the returned promise before it sends on. */
 export type FetchSink = (fetched: readonly FetchedOne[]) => void | Promise<void>;
 
+/** One partition of a fetch that is answered once. */
+export interface FetchOne {
+  readonly topic: string;
+  readonly partition: PartitionIndex;
+  readonly offset: Offset;
+  /** -1: not known. */
+  readonly currentLeaderEpoch: LeaderEpoch;
+  /** Epoch of the record before `offset`, as the client has it (KIP-595); -1: not known. */
+  readonly lastFetchedEpoch: LeaderEpoch;
+  /** As `maxBytes` below, of this partition. */
+  readonly maxBytes: number;
+}
+
+export interface FetchOnceOptions {
+  /** Answered when so many bytes are there. */
+  readonly minBytes: number;
+  /** About as many are returned at most, but one batch whatever its size (KIP-74). */
+  readonly maxBytes: number;
+  /** Answered after so many ms in any case; 5 min at most. */
+  readonly maxWaitMs: number;
+}
+
+/** A fetch under way. */
+export interface FetchOnce {
+  /** One result each, in the order asked. Never rejects. */
+  readonly done: Promise<readonly FetchOneResult[]>;
+  /** Answers at once, with what is there. */
+  cancel(): void;
+}
+
+export interface FetchOneResult {
+  readonly error: ItemError | undefined;
+  /** -1 with an error. */
+  readonly highWatermark: Offset;
+  readonly lastStableOffset: Offset;
+  readonly logStartOffset: Offset;
+  /** Whole; the first may begin before the offset that was asked for. */
+  readonly batches: readonly Batch[];
+  readonly leader: LeaderHint | undefined;
+  /** Where the log of the client, by its `lastFetchedEpoch`, and this one part. */
+  readonly diverging: EpochEnd | undefined;
+}
+
 export interface ListOffsetOne {
   readonly topic: string;
   readonly partition: PartitionIndex;
   /** ms since 1970; -1 latest, -2 earliest, -3 largest timestamp. */
   readonly timestamp: number;
+  /** Refused if it is not the leader's; -1, the default: not known. */
+  readonly currentLeaderEpoch?: LeaderEpoch;
 }
 
-export interface ListOffsetResult extends ListOffsetOne {
+export interface ListOffsetResult extends Omit<ListOffsetOne, "currentLeaderEpoch"> {
   readonly error: ItemError | undefined;
   readonly offset: Offset;
   readonly leaderEpoch: LeaderEpoch;
   readonly leader: LeaderHint | undefined;
+}
+
+export interface LeaderEpochOne {
+  readonly topic: string;
+  readonly partition: PartitionIndex;
+  /** Refused if it is not the leader's; -1: not known. */
+  readonly currentLeaderEpoch: LeaderEpoch;
+  readonly leaderEpoch: LeaderEpoch;
+}
+
+export interface LeaderEpochResult {
+  readonly error: ItemError | undefined;
+  /** The largest epoch of the log that is <= the one asked for, and where it ends; -1: none. */
+  readonly leaderEpoch: LeaderEpoch;
+  readonly endOffset: Offset;
 }
 
 export interface DeleteRecordsOne {
@@ -150,7 +211,10 @@ export interface BrokerApi {
   /** Never rejects: what is wrong is in the result. */
   produce(one: ProduceOne): Promise<ProduceResult>;
   openFetch(sink: FetchSink): FetchSession;
+  fetchOnce(ones: readonly FetchOne[], options: FetchOnceOptions): FetchOnce;
   listOffsets(items: readonly ListOffsetOne[]): Promise<readonly ListOffsetResult[]>;
+  /** KIP-101, 320: by what a consumer finds out that its records were truncated. */
+  leaderEpochEnds(items: readonly LeaderEpochOne[]): readonly LeaderEpochResult[];
   deleteRecords(
     items: readonly DeleteRecordsOne[],
     timeoutMs: number,

@@ -17,8 +17,13 @@ import type {
   DeleteRecordsResult,
   DescribedConfigs,
   DoorApi,
+  FetchOnce,
+  FetchOnceOptions,
+  FetchOne,
   FetchSession,
   FetchSink,
+  LeaderEpochOne,
+  LeaderEpochResult,
   ListOffsetOne,
   ListOffsetResult,
   ProduceOne,
@@ -32,7 +37,8 @@ import { GroupMetrics } from "./groups/group-metrics.ts";
 import { LogEnds } from "./groups/log-ends.ts";
 import { offsetsTopic } from "./groups/offsets-topic.ts";
 import { Machinery } from "./machinery.ts";
-import { deleteRecordsOf, listOffset } from "./offsets.ts";
+import { deleteRecordsOf, leaderEpochEnd, listOffset } from "./offsets.ts";
+import { OneFetch } from "./one-fetch.ts";
 import { Partitions } from "./partitions.ts";
 import { ProducerDesk } from "./produce.ts";
 import { ProducerIds } from "./producer-ids.ts";
@@ -55,6 +61,7 @@ export class Broker implements DoorApi {
   readonly #producerIds: ProducerIds;
   readonly #groups: GroupCoordinator;
   readonly #fetches = new Set<OpenFetch>();
+  readonly #onceFetches = new Set<OneFetch>();
   #stopping = false;
 
   private constructor(ports: Ports, machinery: Machinery) {
@@ -136,6 +143,7 @@ export class Broker implements DoorApi {
     await stopped;
     this.#groups.close();
     for (const fetch of [...this.#fetches]) fetch.close();
+    for (const fetch of [...this.#onceFetches]) fetch.cancel();
   }
 
   image(): MetadataImage {
@@ -170,8 +178,25 @@ export class Broker implements DoorApi {
     return fetch;
   }
 
+  fetchOnce(ones: readonly FetchOne[], options: FetchOnceOptions): FetchOnce {
+    const fetch = new OneFetch(this.#ports, ones, {
+      ...options,
+      // A broker that stops answers at once.
+      maxWaitMs: this.#stopping ? 0 : options.maxWaitMs,
+      partitions: this.#partitions,
+      traffic: this.#traffic,
+      onSettled: (settled) => this.#onceFetches.delete(settled),
+    });
+    if (!fetch.settled) this.#onceFetches.add(fetch);
+    return fetch;
+  }
+
   listOffsets(items: readonly ListOffsetOne[]): Promise<readonly ListOffsetResult[]> {
     return Promise.all(items.map((item) => listOffset(this.#partitions, item)));
+  }
+
+  leaderEpochEnds(items: readonly LeaderEpochOne[]): readonly LeaderEpochResult[] {
+    return items.map((item) => leaderEpochEnd(this.#partitions, item));
   }
 
   deleteRecords(

@@ -1,16 +1,18 @@
 /** Questions about a log's offsets, and its deletion from the front: answered by the leader. */
 import { OttlaError, toOttlaError } from "../model/errors.ts";
-import { NONE, type Offset } from "../model/ids.ts";
+import { type LeaderEpoch, NONE, type Offset } from "../model/ids.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { LeaderReplica } from "../runtime/leader-replica.ts";
 import type { TimestampedOffset } from "../storage/log.ts";
 import type {
   DeleteRecordsOne,
   DeleteRecordsResult,
+  LeaderEpochOne,
+  LeaderEpochResult,
   ListOffsetOne,
   ListOffsetResult,
 } from "./broker-api.ts";
-import { itemError, type Partitions } from "./partitions.ts";
+import { epochRefusal, itemError, type Partitions } from "./partitions.ts";
 
 /** Kafka's special timestamps. */
 const LATEST = -1;
@@ -26,6 +28,7 @@ export async function listOffset(
   const { topic, partition, timestamp } = item;
   try {
     const leader = partitions.require(topic, partition);
+    checkEpoch(leader, item.currentLeaderEpoch ?? NONE);
     const found = await lookUp(leader, timestamp);
     return { topic, partition, ...found, error: undefined, leader: undefined };
   } catch (thrown) {
@@ -39,6 +42,25 @@ export async function listOffset(
       leader: partitions.hint(topic, partition),
     };
   }
+}
+
+export function leaderEpochEnd(partitions: Partitions, item: LeaderEpochOne): LeaderEpochResult {
+  try {
+    const leader = partitions.require(item.topic, item.partition);
+    checkEpoch(leader, item.currentLeaderEpoch);
+    const { log } = leader;
+    const { epoch, endOffset } = log.epochs.endOf(item.leaderEpoch, log.logEndOffset);
+    if (epoch < 0) return { error: undefined, leaderEpoch: NONE, endOffset: NONE };
+    return { error: undefined, leaderEpoch: epoch, endOffset };
+  } catch (thrown) {
+    const error = itemError(toOttlaError(thrown));
+    return { error, leaderEpoch: NONE, endOffset: NONE };
+  }
+}
+
+function checkEpoch(leader: LeaderReplica, known: LeaderEpoch): void {
+  const stale = epochRefusal(known, leader);
+  if (stale !== undefined) throw new OttlaError(stale.code, stale.message);
 }
 
 async function lookUp(leader: LeaderReplica, timestamp: number): Promise<TimestampedOffset> {

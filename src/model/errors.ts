@@ -169,11 +169,23 @@ export const ERRORS = {
     "FAILED_PRECONDITION",
     "Join the group again: its partitions are being divided anew.",
   ),
+  CLUSTER_AUTHORIZATION_FAILED: row(
+    31,
+    false,
+    "FAILED_PRECONDITION",
+    "Nobody may do this through a client's door: brokers use their own listener.",
+  ),
   INVALID_TIMESTAMP: row(
     32,
     false,
     "INVALID_ARGUMENT",
     "Check the clock, or message.timestamp.before.max.ms and after.max.ms.",
+  ),
+  UNSUPPORTED_VERSION: row(
+    35,
+    false,
+    "INVALID_ARGUMENT",
+    "Use what ApiVersions names: the broker does not have this, or has it switched off.",
   ),
   TOPIC_ALREADY_EXISTS: row(
     36,
@@ -245,6 +257,24 @@ export const ERRORS = {
   ),
   NON_EMPTY_GROUP: row(68, false, "FAILED_PRECONDITION", "Stop the group's members first."),
   GROUP_ID_NOT_FOUND: row(69, false, "NOT_FOUND", "Check the group id: no such group exists."),
+  FETCH_SESSION_ID_NOT_FOUND: row(
+    70,
+    true,
+    "NOT_FOUND",
+    "Begin a new fetch session: others have taken this one's place.",
+  ),
+  INVALID_FETCH_SESSION_EPOCH: row(
+    71,
+    true,
+    "ABORTED",
+    "Begin a new fetch session: a request of this one was lost or repeated.",
+  ),
+  LISTENER_NOT_FOUND: row(
+    72,
+    true,
+    "UNAVAILABLE",
+    "Give the leader's broker a listener of the name that this client came in by.",
+  ),
   TOPIC_DELETION_DISABLED: row(
     73,
     false,
@@ -361,6 +391,12 @@ export const ERRORS = {
     true,
     "NOT_FOUND",
     "Refresh metadata: the topic was deleted or not yet published here.",
+  ),
+  FETCH_SESSION_TOPIC_ID_ERROR: row(
+    106,
+    true,
+    "ABORTED",
+    "Begin a new fetch session: one names topics by id, or by name, not both.",
   ),
   INELIGIBLE_REPLICA: row(
     107,

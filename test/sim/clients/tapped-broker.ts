@@ -76,6 +76,9 @@ export function tappedBroker(api: DoorApi, tap: Tap): DoorApi {
       });
       return tappedSession(api, session, keys);
     },
+    // Not reached yet: the simulated clients fetch over streams.
+    fetchOnce: (ones, options) => api.fetchOnce(ones, options),
+    leaderEpochEnds: (items) => api.leaderEpochEnds(items),
     listOffsets: (items) => api.listOffsets(items),
     deleteRecords: (items, timeoutMs) => api.deleteRecords(items, timeoutMs),
     describeConfigs: (resources) => api.describeConfigs(resources),

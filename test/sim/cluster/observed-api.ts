@@ -82,6 +82,9 @@ export function observedApi(api: DoorApi, incarnation: Incarnation, told: Told):
         started.set(start.handle, { where, key, start, image: api.image() });
       });
     },
+    // Not reached yet: the simulated clients fetch over streams.
+    fetchOnce: (ones, options) => api.fetchOnce(ones, options),
+    leaderEpochEnds: (items) => api.leaderEpochEnds(items),
     listOffsets: tellListed,
     deleteRecords: tellDeleted,
     describeConfigs: (resources) => api.describeConfigs(resources),

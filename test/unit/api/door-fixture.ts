@@ -73,6 +73,8 @@ export function fakeBroker(overrides: Partial<DoorApi> = {}): DoorApi {
     topics: unexpected,
     produce: unexpected,
     openFetch: unexpected,
+    fetchOnce: unexpected,
+    leaderEpochEnds: unexpected,
     listOffsets: unexpected,
     deleteRecords: unexpected,
     describeConfigs: unexpected,

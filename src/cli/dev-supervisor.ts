@@ -43,7 +43,11 @@ export type DevEvent =
       readonly previousLeader: BrokerId;
       readonly leaderEpoch: number;
     }
-  | { readonly event: "ready"; readonly bootstrapServers: readonly string[] }
+  | {
+      readonly event: "ready";
+      readonly bootstrapServers: readonly string[];
+      readonly kafkaBootstrapServers: readonly string[];
+    }
   | { readonly event: "stopped" };
 
 /** Long enough to see what the others do without it. */
@@ -83,6 +87,10 @@ export class DevSupervisor {
     return this.#members.map(({ broker }) => `${LOOPBACK}:${broker.grpcPort}`);
   }
 
+  get kafkaBootstrapServers(): readonly string[] {
+    return this.#members.map(({ broker }) => `${LOOPBACK}:${broker.kafkaPort}`);
+  }
+
   /** Settles when every broker is ready; rejects, with all of them stopped, if one cannot start. */
   async start(): Promise<void> {
     await this.#refusePortsInUse();
@@ -93,7 +101,8 @@ export class DevSupervisor {
       throw thrown;
     }
     this.#started = true;
-    this.#report({ event: "ready", bootstrapServers: this.bootstrapServers });
+    const { bootstrapServers, kafkaBootstrapServers } = this;
+    this.#report({ event: "ready", bootstrapServers, kafkaBootstrapServers });
   }
 
   /** Asks every broker to stop; called again, it kills them. */
@@ -168,7 +177,7 @@ export class DevSupervisor {
   /** Before anything is written: the usual cause is a second `ottla dev`. */
   async #refusePortsInUse(): Promise<void> {
     for (const { broker } of this.#members) {
-      for (const port of [broker.grpcPort, broker.httpPort, broker.internalPort]) {
+      for (const port of [broker.kafkaPort, broker.grpcPort, broker.httpPort, broker.internalPort]) {
         if (await isPortFree(port)) continue;
         throw new OttlaError(
           "PORT_IN_USE",

@@ -28,7 +28,7 @@ export function registerDev(program: Command): void {
       .option("--data <directory>", "where data, configuration and logs lie", ".ottla/dev")
       .option(
         "--port-offset <n>",
-        "added to every port (gRPC 9192, HTTP 9292, internal 9392, each +1 per broker)",
+        "added to every port (Kafka 9092, gRPC 9192, HTTP 9292, internal 9392, each +1 per broker)",
         integer(0, PORT_OFFSET_MAX),
         0,
       )
@@ -118,13 +118,18 @@ function describeEvent(event: DevEvent, options: Options, began: number): string
       return `${event.topic}-${event.partition} ${now} (before: ${before}; leader epoch ${event.leaderEpoch})`;
     }
     case "ready":
-      return readyText(event.bootstrapServers, options, performance.now() - began);
+      return readyText(event, options, performance.now() - began);
     case "stopped":
       return "all brokers have stopped";
   }
 }
 
-function readyText(servers: readonly string[], options: Options, tookMs: number): string {
+function readyText(
+  ready: Extract<DevEvent, { readonly event: "ready" }>,
+  options: Options,
+  tookMs: number,
+): string {
+  const { bootstrapServers: servers, kafkaBootstrapServers: kafka } = ready;
   const command = commandName();
   const server =
     options.portOffset === 0
@@ -133,6 +138,7 @@ function readyText(servers: readonly string[], options: Options, tookMs: number)
   const brokers = servers.length === 1 ? "broker listens" : "brokers listen";
   return `
 Ready after ${(tookMs / 1000).toFixed(1)} s: ${servers.length} ${brokers} on ${servers.join(", ")}; data in ${options.data}.
+Kafka clients connect to ${kafka.join(", ")}.
 In another terminal:
 
   echo 'hello, world' | ${command} produce greetings${server}

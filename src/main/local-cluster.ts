@@ -5,12 +5,14 @@ import type { BrokerId } from "../model/ids.ts";
 
 export interface LocalBroker {
   readonly id: BrokerId;
+  readonly kafkaPort: number;
   readonly grpcPort: number;
   readonly httpPort: number;
   readonly internalPort: number;
 }
 
 /** Kafka's habit for one machine: the second broker's ports are one higher, and so on. */
+export const FIRST_KAFKA_PORT = 9092;
 export const FIRST_GRPC_PORT = 9192;
 export const FIRST_HTTP_PORT = 9292;
 export const FIRST_INTERNAL_PORT = 9392;
@@ -23,6 +25,7 @@ export const LOOPBACK = "127.0.0.1";
 export function localBrokers(count: number, portOffset: number): readonly LocalBroker[] {
   return Array.from({ length: count }, (_, index) => ({
     id: index + 1,
+    kafkaPort: FIRST_KAFKA_PORT + portOffset + index,
     grpcPort: FIRST_GRPC_PORT + portOffset + index,
     httpPort: FIRST_HTTP_PORT + portOffset + index,
     internalPort: FIRST_INTERNAL_PORT + portOffset + index,
@@ -43,6 +46,7 @@ export function localBrokerProperties(options: {
   const { broker, brokers } = options;
   const voters = brokers.slice(0, options.votersCount);
   const listeners = [
+    `PLAINTEXT://${LOOPBACK}:${broker.kafkaPort}`,
     `GRPC://${LOOPBACK}:${broker.grpcPort}`,
     `INTERNAL://${LOOPBACK}:${broker.internalPort}`,
     `HTTP://${LOOPBACK}:${broker.httpPort}`,

@@ -2,10 +2,13 @@
  * One broker as a process: wires the parts together, obeys signals, and ends with an exit code.
  * The only place that knows all of them.
  */
+
+import { NodeByteStreams } from "../adapters/node-byte-streams.ts";
 import { createNodePorts, FATAL_EXIT_CODE, type NodePorts } from "../adapters/node-ports.ts";
 import { registerProcessMetrics } from "../adapters/process-metrics.ts";
 import { startGrpcServer } from "../api/grpc/server.ts";
 import { startHttpServer } from "../api/http/server.ts";
+import { KafkaDoor } from "../api/kafka/door.ts";
 import { Broker } from "../broker/broker.ts";
 import { exitCodeOf } from "../cli/exit-codes.ts";
 import { version } from "../cli/version.ts";
@@ -72,8 +75,10 @@ class RunningBroker {
     const broker = await Broker.start(ports, config);
     const doors: Door[] = [];
     try {
+      const streams = new NodeByteStreams(ports.logger);
+      const kafka = new KafkaDoor({ broker, ports, streams, config });
       for (const listener of config.listeners) {
-        const door = await openDoor({ broker, ports, config, listener });
+        const door = await openDoor({ broker, ports, config, listener, kafka });
         if (door !== undefined) doors.push(door);
       }
       return new RunningBroker(broker, doors);
@@ -126,8 +131,11 @@ async function openDoor(options: {
   readonly ports: NodePorts;
   readonly config: BrokerConfig;
   readonly listener: Listener;
+  readonly kafka: KafkaDoor;
 }): Promise<Door | undefined> {
   switch (options.listener.protocol) {
+    case "PLAINTEXT":
+      return options.kafka.listen(options.listener);
     case "GRPC":
       return startGrpcServer(options);
     case "HTTP":

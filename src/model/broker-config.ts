@@ -2,7 +2,7 @@
 import type { BrokerId } from "./ids.ts";
 
 /** What is spoken on a listener. */
-export type ListenerProtocol = "GRPC" | "INTERNAL" | "HTTP";
+export type ListenerProtocol = "PLAINTEXT" | "GRPC" | "INTERNAL" | "HTTP";
 
 export interface Listener {
   /** The name before `://`, in capitals: what `advertised.listeners` and clients know it by. */
@@ -27,7 +27,7 @@ export interface BrokerConfig {
   readonly rack: string | null;
   /** `log.dirs`; the first also holds the metadata log. */
   readonly logDirs: readonly string[];
-  /** `listeners`: GRPC (clients), INTERNAL (brokers), HTTP (metrics, health); names are free. */
+  /** `listeners`: PLAINTEXT (Kafka clients), GRPC (clients), INTERNAL (brokers), HTTP (metrics, health); names are free. */
   readonly listeners: readonly Listener[];
   /** `advertised.listeners`; those of `listeners` where absent. */
   readonly advertisedListeners: readonly Listener[];

@@ -15,7 +15,7 @@ broker.rack | string | ~ | * | read-only | yes | Failure domain of this broker; 
 broker.session.timeout.ms | int | 9000 | * | read-only | yes | A broker that is not heard for this long is fenced.
 client.quota.callback.class | class | ~ | * | read-only | no | Class that computes client quotas.
 config.providers | list |  | * | cluster-wide | no | Names of providers that resolve references inside configuration values.
-connections.max.idle.ms | long | 600000 | * | read-only | no | An idle client connection is closed after this time.
+connections.max.idle.ms | long | 600000 | * | read-only | yes | An idle client connection is closed after this time.
 controlled.shutdown.enable | boolean | true | * | read-only | yes | Whether a stopping broker first hands its leaderships to others.
 controller.listener.names | list | ~ | * | read-only | no | Listeners that controllers use; Ottla's controllers use inter.broker.listener.name.
 controller.performance.always.log.threshold.ms | long | 2000 | 0.. | read-only | no | A controller event that takes longer than this is logged by itself.
@@ -47,11 +47,11 @@ leader.imbalance.check.interval.seconds | long | 300 | 1.. | read-only | yes | T
 listener.security.protocol.map | string | SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT | * | per-broker | yes | What is spoken on each listener, as NAME:PROTOCOL, separated by commas.
 listeners | list | PLAINTEXT://:9092 | * | per-broker | yes | Addresses on which the broker listens, as NAME://host:port, separated by commas.
 max.connection.creation.rate | int | 2147483647 | 0.. | cluster-wide | no | Connections that a broker accepts in a second.
-max.connections | int | 2147483647 | 0.. | cluster-wide | no | Connections of one broker.
-max.connections.per.ip | int | 2147483647 | 0.. | cluster-wide | no | Connections from one address.
-max.connections.per.ip.overrides | string |  | * | cluster-wide | no | Exceptions from max.connections.per.ip, as address:count, separated by commas.
-max.incremental.fetch.session.cache.slots | int | 1000 | 0.. | read-only | no | Incremental fetch sessions that a broker remembers.
-max.request.partition.size.limit | int | 2000 | 1.. | read-only | no | Most partitions that one describe request returns.
+max.connections | int | 2147483647 | 0.. | cluster-wide | yes | Connections of one broker.
+max.connections.per.ip | int | 2147483647 | 0.. | cluster-wide | yes | Connections from one address.
+max.connections.per.ip.overrides | string |  | * | cluster-wide | yes | Exceptions from max.connections.per.ip, as address:count, separated by commas.
+max.incremental.fetch.session.cache.slots | int | 1000 | 0.. | read-only | yes | Incremental fetch sessions that a broker remembers.
+max.request.partition.size.limit | int | 2000 | 1.. | read-only | yes | Most partitions that one describe request returns.
 metadata.log.dir | string | ~ | * | read-only | no | Directory of the metadata log; the first of log.dirs if absent.
 metadata.log.max.record.bytes.between.snapshots | long | 20971520 | 1.. | read-only | yes | Bytes of the metadata log after which a snapshot is written.
 metadata.log.max.snapshot.interval.ms | long | 3600000 | 0.. | read-only | no | Longest time between two snapshots while the metadata changes.
@@ -71,7 +71,7 @@ process.roles | list | ~ | broker,controller | read-only | no | Roles of this pr
 producer.id.expiration.check.interval.ms | int | 600000 | 1.. | read-only | no | Time between two searches for expired producer ids.
 producer.id.expiration.ms | int | 86400000 | 1.. | cluster-wide | yes | A producer id that wrote nothing for this long is forgotten; a change counts from the next start.
 producer.purgatory.purge.interval.requests | int | 1000 | * | read-only | no | Finished produce requests kept before they are cleared away.
-queued.max.request.bytes | long | -1 | * | read-only | no | Bytes of requests that may wait; -1 no bound.
+queued.max.request.bytes | long | -1 | * | read-only | yes | Bytes of requests that may wait; -1 no bound.
 queued.max.requests | int | 500 | 1.. | read-only | no | Requests that may wait before the network is no longer read.
 quota.window.num | int | 11 | 1.. | read-only | no | Samples kept for client quotas.
 quota.window.size.seconds | int | 1 | 1.. | read-only | no | Length of one sample of client quotas.
@@ -81,7 +81,7 @@ socket.connection.setup.timeout.max.ms | long | 30000 | * | read-only | no | Lon
 socket.connection.setup.timeout.ms | long | 10000 | * | read-only | no | First wait for a connection.
 socket.listen.backlog.size | int | 50 | 1.. | read-only | no | Connections that may wait to be accepted.
 socket.receive.buffer.bytes | int | 102400 | * | read-only | no | Receive buffer of client sockets.
-socket.request.max.bytes | int | 104857600 | 1.. | read-only | no | Largest request of Kafka's protocol.
+socket.request.max.bytes | int | 104857600 | 1.. | read-only | yes | Largest request of Kafka's protocol.
 socket.send.buffer.bytes | int | 102400 | * | read-only | no | Send buffer of client sockets.
 telemetry.max.bytes | int | 1048576 | 1.. | read-only | no | Largest push of client metrics.
 unstable.api.versions.enable | boolean | false | * | read-only | no | Whether unfinished versions of requests are offered.

@@ -36,11 +36,11 @@ export const DEFAULT_DIFFERENCES: Readonly<
     reason: "a directory that the system clears at its next start is no place for a log.",
   },
   listeners: {
-    value: "GRPC://:9192,INTERNAL://:9392,HTTP://:9292",
-    reason: "clients speak gRPC, and brokers have a listener of their own.",
+    value: "PLAINTEXT://:9092,GRPC://:9192,INTERNAL://:9392,HTTP://:9292",
+    reason: "clients may also speak gRPC, and brokers have a listener of their own.",
   },
   "listener.security.protocol.map": {
-    value: "GRPC:GRPC,INTERNAL:INTERNAL,HTTP:HTTP",
+    value: "PLAINTEXT:PLAINTEXT,GRPC:GRPC,INTERNAL:INTERNAL,HTTP:HTTP",
     reason: "these are the protocols that its listeners speak.",
   },
   "inter.broker.listener.name": {

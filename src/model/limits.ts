@@ -59,6 +59,20 @@ export const LIMITS = {
   controllerPendingCount: 10_000,
   /** Streams of one kind that one peer may hold open, and streams of one client connection. */
   streamsPerConnectionCount: 256,
+  /**
+   * Of one connection of Kafka's protocol: Produce requests that wait for their acknowledgements,
+   * their bytes (one may always run), and unread answers above which nothing more is begun.
+   */
+  kafkaRequestsPerConnectionCount: 128,
+  kafkaBytesPerConnection: 16 * 1024 * 1024,
+  kafkaUnreadBytes: 1024 * 1024,
+  /**
+   * Bytes of requests of all connections of Kafka's protocol in one broker. Beyond it, those are not
+   * read that hold more than an equal share.
+   */
+  kafkaRequestsBytes: 192 * 1024 * 1024,
+  /** Unread answers of all connections, above which a Fetch brings less than it may. */
+  kafkaAnswersBytes: 256 * 1024 * 1024,
   /** A stream's peer must take what is written within this time, or it is cut off. */
   slowReaderMs: 30_000,
   /** A client connection that says nothing for this long is closed (Kafka: connections.max.idle.ms). */

@@ -5,6 +5,7 @@ import { refuse } from "./refuse-config.ts";
 
 /** The port of a listener that names none, by protocol. */
 const DEFAULT_PORTS: Readonly<Record<ListenerProtocol, number>> = {
+  PLAINTEXT: 9092,
   GRPC: 9192,
   INTERNAL: 9392,
   HTTP: 9292,

@@ -118,6 +118,10 @@ export const COUNTERS = {
     help: "Leaders of the metadata quorum that this broker came to know.",
     labels: [],
   },
+  ottla_client_connections_refused_total: {
+    help: "Connections of Kafka's protocol that the broker ended, by reason.",
+    labels: ["listener", "reason"],
+  },
   ottla_storage_errors_total: { help: "Storage errors that took a replica offline.", labels: [] },
   ottla_storage_write_stall_seconds_total: {
     help: "Time that writes took beyond 100 ms each: a slow disk, or LevelDB compacting.",

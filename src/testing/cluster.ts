@@ -45,7 +45,7 @@ const STOP_TIMEOUT_MS = 45_000;
 /** Somebody else may take a free port before the broker does: other ports are tried. */
 const START_TRIES = 4;
 const LOG_TAIL_LINES = 40;
-const PORTS_PER_BROKER = 3;
+const PORTS_PER_BROKER = 4;
 
 interface Member {
   readonly broker: LocalBroker;
@@ -116,6 +116,7 @@ export class Cluster implements AsyncDisposable {
       grpcPort: ports[index * PORTS_PER_BROKER] as number,
       httpPort: ports[index * PORTS_PER_BROKER + 1] as number,
       internalPort: ports[index * PORTS_PER_BROKER + 2] as number,
+      kafkaPort: ports[index * PORTS_PER_BROKER + 3] as number,
     }));
     const members = new Map<BrokerId, Member>();
     for (const broker of brokers) {
@@ -143,6 +144,11 @@ export class Cluster implements AsyncDisposable {
     return [...this.#members.values()].map(({ broker }) => `${LOOPBACK}:${broker.grpcPort}`);
   }
 
+  /** The same for clients of Kafka's protocol. */
+  get kafkaBootstrapServers(): readonly string[] {
+    return [...this.#members.values()].map(({ broker }) => `${LOOPBACK}:${broker.kafkaPort}`);
+  }
+
   get brokerIds(): readonly BrokerId[] {
     return [...this.#members.keys()];
   }
@@ -158,8 +164,8 @@ export class Cluster implements AsyncDisposable {
   }
 
   portsOf(id: BrokerId): Omit<LocalBroker, "id"> {
-    const { grpcPort, httpPort, internalPort } = this.#member(id).broker;
-    return { grpcPort, httpPort, internalPort };
+    const { kafkaPort, grpcPort, httpPort, internalPort } = this.#member(id).broker;
+    return { kafkaPort, grpcPort, httpPort, internalPort };
   }
 
   /** The broker's `log.dirs`, in order. */

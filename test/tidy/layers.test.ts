@@ -21,6 +21,7 @@ const EVERYTHING = [
   "adapters",
   "api/grpc",
   "api/http",
+  "api/kafka",
   "client",
   "testing",
   "cli",

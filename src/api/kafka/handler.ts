@@ -2,8 +2,9 @@
 import type { DoorApi } from "../../broker/broker-api.ts";
 import type { ApiName } from "../../kafka-wire/api-keys.ts";
 import type { Requests, ResponseInputs } from "../../kafka-wire/messages.ts";
-import { ERRORS, type ErrorCode } from "../../model/errors.ts";
 import type { Ports } from "../../ports/ports.ts";
+
+export { errorNumber } from "./wire-errors.ts";
 
 /** What stands around a request's body. */
 export interface RequestContext {
@@ -24,8 +25,3 @@ export type Handler<Name extends ApiName> = (
 ) => ResponseInputs[Name] | Promise<ResponseInputs[Name]>;
 
 export type Handlers = { readonly [Name in ApiName]?: Handler<Name> };
-
-/** The error as Kafka numbers it; 0 none. */
-export function errorNumber(error: { readonly code: ErrorCode } | null | undefined): number {
-  return error === null || error === undefined ? 0 : ERRORS[error.code].kafka;
-}

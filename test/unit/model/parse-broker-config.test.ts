@@ -22,6 +22,7 @@ describe("parseBrokerConfig", () => {
   it("needs only an id and a directory: the broker is then a cluster of its own", () => {
     const config = parse({});
     expect(config.listeners).toEqual([
+      { name: "PLAINTEXT", protocol: "PLAINTEXT", host: "", port: 9092 },
       { name: "GRPC", protocol: "GRPC", host: "", port: 9192 },
       { name: "INTERNAL", protocol: "INTERNAL", host: "", port: 9392 },
       { name: "HTTP", protocol: "HTTP", host: "", port: 9292 },
@@ -96,7 +97,7 @@ describe("parseBrokerConfig", () => {
       { listeners: "OUTSIDE://:9092" },
       "or one that listener.security.protocol.map gives a protocol",
     ],
-    [{ "listener.security.protocol.map": "OUTSIDE:SSL" }, "a protocol of GRPC, INTERNAL, HTTP"],
+    [{ "listener.security.protocol.map": "OUTSIDE:SSL" }, "a protocol of PLAINTEXT, GRPC, INTERNAL, HTTP"],
     [{ "listener.security.protocol.map": "OUTSIDE" }, "NAME:PROTOCOL"],
     [{ "listener.security.protocol.map": "A:GRPC,a:HTTP" }, "A stands twice"],
     [{ "inter.broker.listener.name": "GRPC" }, "protocol INTERNAL, but GRPC is GRPC"],
@@ -116,7 +117,7 @@ describe("parseBrokerConfig", () => {
     [{ "advertised.listeners": "GRPC://a:0" }, "a host and a port"],
     [
       { "controller.quorum.voters": "2@b:1,3@c:1" },
-      "advertised.listeners is missing; allowed is a list with GRPC://",
+      "advertised.listeners is missing; allowed is a list with PLAINTEXT://",
     ],
     [
       {
@@ -126,7 +127,7 @@ describe("parseBrokerConfig", () => {
       },
       "OUTSIDE://<the host that its clients know>:<port>: it is not the only one",
     ],
-    [{ "advertised.listeners": "GRPC://a:1,OTHER://b:2" }, "GRPC, INTERNAL, HTTP"],
+    [{ "advertised.listeners": "GRPC://a:1,OTHER://b:2" }, "PLAINTEXT, GRPC, INTERNAL, HTTP"],
     [{ "controller.quorum.voters": "1@a:1,1@b:2" }, "each id once"],
     [{ "controller.quorum.voters": "host:9392" }, "id@host:port"],
     [{ "controller.quorum.voters": "1@:9392" }, "a host and a port"],

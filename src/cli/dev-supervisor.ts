@@ -177,7 +177,12 @@ export class DevSupervisor {
   /** Before anything is written: the usual cause is a second `ottla dev`. */
   async #refusePortsInUse(): Promise<void> {
     for (const { broker } of this.#members) {
-      for (const port of [broker.kafkaPort, broker.grpcPort, broker.httpPort, broker.internalPort]) {
+      for (const port of [
+        broker.kafkaPort,
+        broker.grpcPort,
+        broker.httpPort,
+        broker.internalPort,
+      ]) {
         if (await isPortFree(port)) continue;
         throw new OttlaError(
           "PORT_IN_USE",

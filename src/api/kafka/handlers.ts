@@ -1,7 +1,10 @@
 /** What this door answers; ApiVersions names these and no others. */
 import { clusterHandlers } from "./cluster-handlers.ts";
+import { committedOffsetHandlers } from "./committed-offset-handlers.ts";
 import type { DoorHandlers } from "./door-handler.ts";
 import { fetchHandlers } from "./fetch-handlers.ts";
+import { groupAdminHandlers } from "./group-admin-handlers.ts";
+import { groupHandlers } from "./group-handlers.ts";
 import { offsetHandlers } from "./offset-handlers.ts";
 import { produceHandlers } from "./produce-handlers.ts";
 
@@ -10,4 +13,7 @@ export const HANDLERS: DoorHandlers = {
   ...produceHandlers,
   ...fetchHandlers,
   ...offsetHandlers,
+  ...groupHandlers,
+  ...committedOffsetHandlers,
+  ...groupAdminHandlers,
 };

@@ -97,7 +97,10 @@ describe("parseBrokerConfig", () => {
       { listeners: "OUTSIDE://:9092" },
       "or one that listener.security.protocol.map gives a protocol",
     ],
-    [{ "listener.security.protocol.map": "OUTSIDE:SSL" }, "a protocol of PLAINTEXT, GRPC, INTERNAL, HTTP"],
+    [
+      { "listener.security.protocol.map": "OUTSIDE:SSL" },
+      "a protocol of PLAINTEXT, GRPC, INTERNAL, HTTP",
+    ],
     [{ "listener.security.protocol.map": "OUTSIDE" }, "NAME:PROTOCOL"],
     [{ "listener.security.protocol.map": "A:GRPC,a:HTTP" }, "A stands twice"],
     [{ "inter.broker.listener.name": "GRPC" }, "protocol INTERNAL, but GRPC is GRPC"],

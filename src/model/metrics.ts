@@ -118,7 +118,7 @@ export const COUNTERS = {
     help: "Leaders of the metadata quorum that this broker came to know.",
     labels: [],
   },
-  ottla_client_connections_refused_total: {
+  ottla_connections_refused_total: {
     help: "Connections of Kafka's protocol that the broker ended, by reason.",
     labels: ["listener", "reason"],
   },

@@ -67,6 +67,7 @@ const SECTIONS: readonly Section[] = [
     holds: begins(
       "kafka_network_",
       "ottla_request_",
+      "ottla_connections_",
       "kafka_server_socket",
       "kafka_server_kafkarequest",
     ),

@@ -153,7 +153,7 @@ export class KafkaDoor implements ConnectionHost, DoorState {
   }
 
   #countEnded(listener: string, reason: string): void {
-    this.#ports.meter.count("ottla_client_connections_refused_total", { listener, reason }, 1);
+    this.#ports.meter.count("ottla_connections_refused_total", { listener, reason }, 1);
   }
 
   #endOverdue(): void {

@@ -1,7 +1,6 @@
 /** What all clients of one run share. */
 import { toOttlaError } from "../../../src/model/errors.ts";
 import type { HistoryWriter } from "../../history/format.ts";
-import type { Cluster } from "../cluster/cluster.ts";
 
 /** A topic that lives from the run's beginning to its end. Partitions may be added. */
 export interface LastingTopic {
@@ -11,8 +10,18 @@ export interface LastingTopic {
   readonly keysCount: number | undefined;
 }
 
+/** What clients need of the cluster that they run against: the simulated one, or a real one. */
+export interface ClientStage {
+  readonly world: {
+    readonly nowMs: number;
+    note(text: string): void;
+  };
+  /** Something that must not happen was seen. */
+  fail(invariant: string, detail: string): void;
+}
+
 export interface ClientShared {
-  readonly cluster: Cluster;
+  readonly cluster: ClientStage;
   readonly history: HistoryWriter;
   readonly bootstrapServers: readonly string[];
   readonly topics: readonly LastingTopic[];

@@ -35,12 +35,12 @@ class Coverage {
 }
 
 export class GroupLedger implements Invariant {
-  readonly #context: RunContext;
+  readonly #context: Pick<RunContext, "fail">;
   /** Topics that keep every record. */
   readonly #whole: ReadonlySet<string>;
   readonly #covered = new Map<string, Coverage>();
 
-  constructor(context: RunContext, wholeTopics: readonly string[]) {
+  constructor(context: Pick<RunContext, "fail">, wholeTopics: readonly string[]) {
     this.#context = context;
     this.#whole = new Set(wholeTopics);
   }

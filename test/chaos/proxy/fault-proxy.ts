@@ -83,23 +83,33 @@ export class FaultProxy {
 
   /** One direction. */
   #pass(link: Link, from: Socket, to: Socket): void {
-    let late = 0;
+    const late: { readonly dueMs: number; readonly bytes: Buffer }[] = [];
+    let lateBytes = 0;
+    // In order, whatever the delay was when each piece came: one that came later waits for it.
+    const deliver = (): void => {
+      for (let next = late[0]; next !== undefined; next = late[0]) {
+        const restMs = next.dueMs - performance.now();
+        if (restMs > 0) {
+          setTimeout(deliver, Math.ceil(restMs));
+          return;
+        }
+        late.shift();
+        lateBytes -= next.bytes.length;
+        if (this.#state.mode !== "half-open") this.#write(from, to, next.bytes);
+      }
+      if (this.#state.mode === "open" && !to.writableNeedDrain) from.resume();
+    };
     from.on("data", (bytes: Buffer) => {
       if (this.#state.mode === "half-open") return;
       const { delayMs } = this.#state;
-      if (delayMs === 0 && late === 0) {
+      if (delayMs === 0 && late.length === 0) {
         this.#write(from, to, bytes);
         return;
       }
-      // Timers of one length fire in the order in which they were set; what comes after the delay
-      // has been lifted waits for what is still late.
-      late += bytes.length;
-      if (late > LATE_BYTES_MAX) from.pause();
-      setTimeout(() => {
-        late -= bytes.length;
-        if (late <= LATE_BYTES_MAX && this.#state.mode === "open") from.resume();
-        if (this.#state.mode !== "half-open") this.#write(from, to, bytes);
-      }, delayMs);
+      late.push({ dueMs: performance.now() + delayMs, bytes });
+      lateBytes += bytes.length;
+      if (lateBytes > LATE_BYTES_MAX) from.pause();
+      if (late.length === 1) setTimeout(deliver, delayMs);
     });
     from.on("error", () => undefined);
     from.on("close", () => {

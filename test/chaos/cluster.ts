@@ -294,7 +294,12 @@ export class ChaosCluster {
     await run(["docker-compose", "-p", this.#options.project, ...files, ...words], {
       timeoutMs,
       // Published on any free port: clients of the test reach brokers within the network.
-      env: Object.fromEntries(this.ids.map((id) => [`OTTLA_PORT_${id}`, "0"])),
+      env: Object.fromEntries(
+        this.ids.flatMap((id) => [
+          [`OTTLA_GRPC_PORT_${id}`, "0"],
+          [`OTTLA_HTTP_PORT_${id}`, "0"],
+        ]),
+      ) as Record<string, string>,
     });
   }
 }

@@ -32,6 +32,8 @@ export interface NemesisOptions {
 const WARM_UP_MS = 60_000;
 const RATE_WINDOW_MS = 1_000;
 const RECOVERED_MS = 180_000;
+/** Longer than it should take: then it is said what took so long. */
+const SLOW_MS = 6_000;
 /** Acknowledgements of every partition after which it counts as working again. */
 const RECOVERED_ACKS = 20;
 
@@ -87,10 +89,11 @@ export class Nemesis {
     fault("end", targets);
     const lacking = await stage.untilWhole(RECOVERED_MS);
     const wholeMs = performance.now() - healing;
+    const slow = wholeMs > SLOW_MS ? [`last to come was ${stage.lastLacking}`] : [];
     const flows = await this.#flows();
     const gapMs = Math.max(...stage.load.partitions.map((each) => stage.load.longestGapMs(each)));
     const held = `held ${(injected.holdMs / 1000).toFixed(1)} s`;
-    const told = [injected.detail, held, ...(seen === undefined ? [] : [seen])].join("; ");
+    const told = [injected.detail, held, ...(seen === undefined ? [] : [seen]), ...slow].join("; ");
     const result = {
       fault: kind.name,
       targets: injected.targets,

@@ -36,6 +36,8 @@ export class Stage implements AsyncDisposable {
   readonly say: (text: string) => void;
   readonly #options: StageOptions;
   readonly #admin: Admin;
+  /** What was missing last, before everything was whole: whom the time to full ISR is due to. */
+  lastLacking = "";
 
   constructor(options: StageOptions) {
     this.#options = options;
@@ -107,6 +109,7 @@ export class Stage implements AsyncDisposable {
     const whole = await until(
       async () => {
         missing = await this.lacking();
+        if (missing !== "") this.lastLacking = missing;
         return missing === "";
       },
       { timeoutMs, periodMs: WHOLE_POLL_MS },

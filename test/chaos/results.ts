@@ -2,8 +2,8 @@
  * Adds what a run saw to the tables of `RESULTS.md`: its own row, and what each kind of fault has cost
  * over all runs. Prose around the tables is for people and stays.
  */
+import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { currentCommit } from "../sim/runner/commit.ts";
 import type { RunReport } from "./chaos-run.ts";
 import type { FaultResult } from "./nemesis.ts";
 
@@ -28,9 +28,21 @@ interface FaultRow {
   readonly never: number;
 }
 
-export function addToResults(path: string, report: RunReport): void {
-  const text = withRun(readFileSync(path, "utf8"), report, currentCommit());
-  writeFileSync(path, text);
+export function addToResults(path: string, report: RunReport, commit: string): void {
+  writeFileSync(path, withRun(readFileSync(path, "utf8"), report, commit));
+}
+
+/** What is run, `-dirty` if it is not as committed; the results themselves may be ahead. */
+export function commitOfRun(): string {
+  const git = (words: readonly string[]): string =>
+    execFileSync("git", words, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  try {
+    const commit = git(["rev-parse", "--short=12", "HEAD"]);
+    const changed = git(["status", "--porcelain", "-uno", "--", ".", `:!${RESULTS_FILE}`]);
+    return changed === "" ? commit : `${commit}-dirty`;
+  } catch {
+    return "unknown";
+  }
 }
 
 export function addDrill(
@@ -40,10 +52,11 @@ export function addDrill(
     readonly seen: string;
     readonly goal: string;
     readonly met: boolean;
+    readonly commit: string;
   },
 ): void {
-  const { goal, met, name, seen } = drill;
-  const cells = [name, currentCommit(), seen, goal, met ? "yes" : "no"];
+  const { commit, goal, met, name, seen } = drill;
+  const cells = [name, commit, seen, goal, met ? "yes" : "no"];
   const text = readFileSync(path, "utf8");
   writeFileSync(
     path,

@@ -12,7 +12,7 @@ import { type RunReport, runChaos } from "./chaos-run.ts";
 import type { ChaosCluster } from "./cluster.ts";
 import { DRILLS, drillNamed } from "./drills/catalogue.ts";
 import { FAULT_GROUPS, FAULTS, faultsNamed } from "./faults/catalogue.ts";
-import { addDrill, addToResults, RESULTS_FILE } from "./results.ts";
+import { addDrill, addToResults, commitOfRun, RESULTS_FILE } from "./results.ts";
 import { surveySite } from "./site.ts";
 
 const EXIT = { VALID: 0, INVALID: 1, USAGE: 2, UNKNOWN: 3, BROKEN: 4 } as const;
@@ -142,6 +142,7 @@ async function main(): Promise<number> {
   for (const [what, why] of Object.entries(site)) {
     if (why !== undefined) say(`${what}: ${why}; faults that need it are unknown`);
   }
+  const commit = commitOfRun();
   const image = options.image ?? (await build());
   const composeFile = join(ROOT, "deploy", "compose.yaml");
   const common = {
@@ -173,7 +174,13 @@ async function main(): Promise<number> {
     if (options.report !== undefined) writeFileSync(options.report, JSON.stringify(figure));
     if (options.results) {
       const { goal, name } = drill;
-      addDrill(join(ROOT, RESULTS_FILE), { name, goal, seen: figure.text, met: figure.met });
+      addDrill(join(ROOT, RESULTS_FILE), {
+        name,
+        goal,
+        seen: figure.text,
+        met: figure.met,
+        commit,
+      });
     }
     return EXIT.VALID;
   }
@@ -192,7 +199,7 @@ async function main(): Promise<number> {
     });
     reports.push(report);
     tell(report);
-    if (options.results) addToResults(join(ROOT, RESULTS_FILE), report);
+    if (options.results) addToResults(join(ROOT, RESULTS_FILE), report, commit);
   }
   return finish(reports, options.report);
 }

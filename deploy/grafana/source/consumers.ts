@@ -79,8 +79,10 @@ export const CONSUMERS_DASHBOARD: Dashboard = {
       ],
       { unit: "cps" },
     ),
-    row("Groups"),
-    lines("Members", [{ expr: `kafka_consumergroup_members{${G}}`, legend: "{{consumergroup}}" }]),
+    row("Each group"),
+    lines("Members of each group", [
+      { expr: `kafka_consumergroup_members{${G}}`, legend: "{{consumergroup}}" },
+    ]),
     lines(
       "Generation",
       [{ expr: `ottla_consumergroup_generation{${G}}`, legend: "{{consumergroup}}" }],
@@ -127,7 +129,7 @@ export const CONSUMERS_DASHBOARD: Dashboard = {
       { unit: "cps" },
     ),
     table(
-      "Partitions",
+      "Each partition",
       [
         {
           expr: `sum by (consumergroup, topic, partition) (kafka_consumergroup_current_offset{${GT}})`,

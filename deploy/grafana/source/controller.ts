@@ -61,7 +61,7 @@ export const CONTROLLER_DASHBOARD: Dashboard = {
     ),
     lines("Current leader, as each node knows", [{ expr: `${RAFT}current_leader{${B}}`, legend }]),
     lines("Vote in the current epoch", [{ expr: `${RAFT}current_vote{${B}}`, legend }]),
-    lines("Epoch", [{ expr: `${RAFT}current_epoch{${B}}`, legend }]),
+    lines("Epoch, as each node knows", [{ expr: `${RAFT}current_epoch{${B}}`, legend }]),
     lines("High watermark", [{ expr: `${RAFT}high_watermark{${B}}`, legend }]),
     lines("Log end offset", [{ expr: `${RAFT}log_end_offset{${B}}`, legend }]),
     lines("Entries that nodes lack", [

@@ -93,7 +93,7 @@ export const TOPICS_DASHBOARD: Dashboard = {
         legend: "{{topic}} bytes too large",
       },
     ]),
-    row("Replicas"),
+    row("Replication"),
     lines("Replication lag in records", [
       {
         expr: `max by (topic, follower) (ottla_replica_lag_records{${T}})`,
@@ -137,7 +137,7 @@ export const TOPICS_DASHBOARD: Dashboard = {
       { expr: `sum by (topic) (kafka_log_log_numlogsegments{${T}})`, legend },
     ]),
     table(
-      "Partitions",
+      "Each partition",
       [
         {
           expr: `sum by (topic, partition) (kafka_topic_partition_leader{${T}})`,

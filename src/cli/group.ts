@@ -1,6 +1,7 @@
 /** `ottla group ...`: consumer groups, with the words and columns of Kafka's tools. */
 import { type Command, Option } from "commander";
-import type { Admin, GroupState, TopicPartition } from "../client/index.ts";
+import type { Admin, GroupState, MissingGroups, TopicPartition } from "../client/index.ts";
+import { OFFSETS_TOPIC } from "../group/partition-of.ts";
 import { collect } from "./arguments.ts";
 import {
   type ClusterOptions,
@@ -50,7 +51,10 @@ Examples:
     )
     .action(async (options: ListOptions) => {
       const states = options.state;
-      const groups = await withAdmin(options, (admin) => admin.listGroups({ states }));
+      const { groups, missing } = await withAdmin(options, (admin) =>
+        admin.listReachableGroups({ states }),
+      );
+      tellMissing(missing);
       if (options.output === "json") {
         for (const { membersCount: members, ...each } of groups) {
           await writeJson({ ...each, members });
@@ -113,9 +117,24 @@ async function describeOnce(
   view: DescribeView,
   options: Options,
 ): Promise<void> {
-  const ids =
-    groupIds.length > 0 ? groupIds : (await admin.listGroups()).map((each) => each.groupId);
+  const ids = groupIds.length > 0 ? groupIds : await allIds(admin);
   await printGroups(await groupFacts(admin, ids), view, options.output);
+}
+
+async function allIds(admin: Admin): Promise<readonly string[]> {
+  const { groups, missing } = await admin.listReachableGroups();
+  tellMissing(missing);
+  return groups.map(({ groupId }) => groupId);
+}
+
+/** What is shown is right, and not all: a script learns it from the exit code. */
+function tellMissing(missing: readonly MissingGroups[]): void {
+  for (const { error, partitions } of missing) {
+    const { text, exit } = formatError(error);
+    const numbers = partitions.length === 0 ? "" : ` whose partitions are ${partitions.join(", ")}`;
+    note(`Not listed: the groups in ${OFFSETS_TOPIC}${numbers}.\n${text}`);
+    process.exitCode = exit;
+  }
 }
 
 function registerExplain(group: Command): void {

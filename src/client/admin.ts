@@ -7,12 +7,17 @@ import { retryDelayMs } from "./core/retry-delay.ts";
 import { closedError, errorFrom } from "./errors.ts";
 import type {
   GroupDescription,
-  GroupListing,
   GroupOffset,
   GroupOffsetChange,
   GroupState,
 } from "./group-admin.ts";
 import * as groups from "./group-admin.ts";
+import {
+  type GroupListing,
+  type GroupListings,
+  listGroups,
+  listReachableGroups,
+} from "./group-listing.ts";
 import { callLeaders, QUICK_ATTEMPT_MS } from "./leader-calls.ts";
 import {
   CONFIG_OPERATION,
@@ -187,6 +192,8 @@ export interface ElectedLeader extends TopicPartition {
 
 /** How long a topic that this Admin created may be unknown to the broker that answers. */
 const PROPAGATION_MS = 5_000;
+/** A failover takes less; a partition without leader for longer may stay so. */
+const LIST_PATIENCE_MS = 5_000;
 
 /**
  * Administers a cluster over any of its brokers.
@@ -429,11 +436,31 @@ export class Admin implements AsyncDisposable {
     };
   }
 
-  /** Of all coordinators, by id. With `states` those in one of them, else all. */
+  /**
+   * Of all coordinators, by id. With `states` those in one of them, else all. Rejects where some
+   * cannot be listed before the timeout; `listReachableGroups` names them.
+   */
   async listGroups(
     options: CallOptions & { readonly states?: readonly GroupState[] } = {},
   ): Promise<readonly GroupListing[]> {
-    return await groups.listGroups(this.#open(), options.states ?? [], this.#complete(options));
+    return await listGroups(this.#open(), options.states ?? [], this.#complete(options));
+  }
+
+  /**
+   * As `listGroups`, with what is known where a part is missing: partitions of `__consumer_offsets`
+   * without a leader, or whose leader does not answer. It is asked again for `patienceMs`, 5,000 by
+   * default; a failover takes less.
+   */
+  async listReachableGroups(
+    options: CallOptions & {
+      readonly states?: readonly GroupState[];
+      readonly patienceMs?: number;
+    } = {},
+  ): Promise<GroupListings> {
+    const complete = this.#complete(options);
+    const timeoutMs = Math.min(options.patienceMs ?? LIST_PATIENCE_MS, complete.timeoutMs);
+    const { states = [] } = options;
+    return await listReachableGroups(this.#open(), states, complete, { timeoutMs });
   }
 
   /** In the order of the ids. Rejects with GROUP_ID_NOT_FOUND. */

@@ -5,13 +5,11 @@ import {
   decodeAssignment,
   subscribedTopics,
 } from "../group/consumer-protocol.ts";
-import { OFFSETS_TOPIC } from "../group/partition-of.ts";
 import { OttlaError, toOttlaError } from "../model/errors.ts";
 import { type BrokerId, type LeaderEpoch, NONE, type Offset } from "../model/ids.ts";
-import { type ClusterClient, RETRY_LIMITS } from "./cluster-client.ts";
+import type { ClusterClient } from "./cluster-client.ts";
 import type { TopicPartition } from "./consumer-types.ts";
 import { callCoordinators, type GroupResult } from "./coordinator-calls.ts";
-import { retryDelayMs } from "./core/retry-delay.ts";
 import { errorFrom, throwIf } from "./errors.ts";
 import type {
   DescribedGroupMessage,
@@ -22,14 +20,6 @@ import { QUICK_ATTEMPT_MS, UNKNOWN_TOPIC_MS } from "./leader-calls.ts";
 import type { CallOptions, Connection } from "./transport.ts";
 
 export type { GroupState };
-
-export interface GroupListing {
-  readonly groupId: string;
-  /** "consumer"; "" where there never was a member. */
-  readonly protocolType: string;
-  readonly state: GroupState;
-  readonly membersCount: number;
-}
 
 export interface GroupMemberDescription {
   readonly memberId: string;
@@ -83,76 +73,6 @@ export interface GroupOffsetChange extends TopicPartition {
 
 /** One attempt at what waits for the in-sync replicas, whose deadline on the broker is shorter. */
 const COMMIT_ATTEMPT_MS = 10_000;
-
-/** Groups of every coordinator, by id; a coordinator that reads its groups is waited for. */
-export async function listGroups(
-  cluster: ClusterClient,
-  states: readonly GroupState[],
-  options: CallOptions,
-): Promise<readonly GroupListing[]> {
-  const { timers } = cluster.environment;
-  const startMs = cluster.nowMs();
-  for (;;) {
-    const spentMs = cluster.nowMs() - startMs;
-    const leftMs = Math.max(1, options.timeoutMs - spentMs);
-    const round = await listOnce(cluster, states, { ...options, timeoutMs: leftMs });
-    if (!(round instanceof OttlaError)) {
-      return [...round.values()].sort((left, right) => (left.groupId < right.groupId ? -1 : 1));
-    }
-    if (!round.retriable) throw round;
-    const waitMs = retryDelayMs(spentMs, RETRY_LIMITS);
-    if (options.timeoutMs - (cluster.nowMs() - startMs) <= waitMs) throw round;
-    await timers.sleep(waitMs, options.signal);
-  }
-}
-
-/** What keeps the list from being whole is returned. */
-async function listOnce(
-  cluster: ClusterClient,
-  states: readonly GroupState[],
-  options: CallOptions,
-): Promise<ReadonlyMap<string, GroupListing> | OttlaError> {
-  const known = await cluster.refresh([OFFSETS_TOPIC], {
-    ...options,
-    allowAutoTopicCreation: false,
-  });
-  const topic = known.topics[0];
-  const groups = new Map<string, GroupListing>();
-  // Nobody has used a group yet.
-  if (topic?.error?.code === "UNKNOWN_TOPIC_OR_PARTITION") return groups;
-  if (topic?.error) return errorFrom(topic.error);
-  const orphan = topic?.partitions.find(({ leader }) => leader === NONE);
-  if (orphan !== undefined) {
-    const message = `partition ${orphan.partition} of ${OFFSETS_TOPIC} has no leader: its groups cannot be listed`;
-    return new OttlaError("COORDINATOR_NOT_AVAILABLE", message);
-  }
-  const leaders = new Set(topic?.partitions.map(({ leader }) => leader));
-  let lacking: OttlaError | undefined;
-  await Promise.all(
-    [...leaders].map(async (id) => {
-      const connection = cluster.connection(id);
-      if (connection === undefined) {
-        lacking = new OttlaError(
-          "BROKER_NOT_AVAILABLE",
-          `the address of broker ${id} is not known`,
-        );
-        return;
-      }
-      const timeoutMs = Math.min(options.timeoutMs, QUICK_ATTEMPT_MS);
-      try {
-        const answer = await connection.call("ListGroups", { states }, { ...options, timeoutMs });
-        if (answer.error !== null) lacking = errorFrom(answer.error, `broker ${id}: `);
-        for (const { groupId, members, protocolType, state } of answer.groups) {
-          const listing = { groupId, protocolType, state: state as GroupState };
-          groups.set(groupId, { ...listing, membersCount: members });
-        }
-      } catch (thrown) {
-        lacking = toOttlaError(thrown);
-      }
-    }),
-  );
-  return lacking ?? groups;
-}
 
 /** In the order of the ids. Rejects with GROUP_ID_NOT_FOUND. */
 export async function describeGroups(

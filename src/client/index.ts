@@ -50,13 +50,13 @@ export type { Partitioner, PartitionerArguments, PartitionerFunction } from "./c
 export type { ClientEnvironment } from "./environment.ts";
 export type {
   GroupDescription,
-  GroupListing,
   GroupMemberDescription,
   GroupOffset,
   GroupOffsetChange,
   GroupState,
 } from "./group-admin.ts";
 export type { RebalanceCallback, RebalanceCallbacks } from "./group-driver.ts";
+export type { GroupListing, GroupListings, MissingGroups } from "./group-listing.ts";
 export type { AssignorName, GroupOptions } from "./group-options.ts";
 export type { MessageBatch } from "./message-reader.ts";
 export type { ClientOptions } from "./options.ts";

@@ -16,6 +16,8 @@ class Script implements Transport {
   readonly answers = new Map<string, Answer>();
   coordinator = 1;
   partitions = 2;
+  /** Partitions of the offsets topic that nobody leads. */
+  leaderless: readonly number[] = [];
 
   connect({ port }: { readonly port: number }): Connection {
     const call = async <Name extends UnaryName>(
@@ -53,7 +55,7 @@ class Script implements Transport {
     const lists = { replicas: [], isr: [], elr: [], lastKnownElr: [], offlineReplicas: [] };
     const partitions = Array.from({ length: this.partitions }, (_, partition) => ({
       partition,
-      leader: partition + 1,
+      leader: this.leaderless.includes(partition) ? -1 : partition + 1,
       leaderEpoch: 0,
       ...lists,
     }));
@@ -204,5 +206,48 @@ describe("the list of all groups", () => {
       throw new OttlaError("NETWORK_EXCEPTION", "the connection broke");
     });
     expect(await codeOf(admin.listGroups({ timeoutMs: 300 }))).toBe("NETWORK_EXCEPTION");
+  });
+
+  test("tells what it knows, and names what nobody answers for", async () => {
+    const script = new Script();
+    await using admin = adminOf(script);
+    script.partitions = 5;
+    script.leaderless = [1, 3, 4];
+    script.answers.set("1 ListGroups", () => ({ error: null, groups: [group("b"), group("a")] }));
+    script.answers.set("3 ListGroups", () => ({
+      error: refusal("COORDINATOR_LOAD_IN_PROGRESS"),
+      groups: [group("c")],
+    }));
+    const { groups, missing } = await admin.listReachableGroups({ patienceMs: 1 });
+    expect(groups.map(({ groupId }) => groupId)).toEqual(["a", "b", "c"]);
+    expect(missing.map(({ partitions }) => partitions)).toEqual([[1, 3, 4], [2]]);
+    expect(missing.map(({ error }) => error.code)).toEqual([
+      "COORDINATOR_NOT_AVAILABLE",
+      "COORDINATOR_LOAD_IN_PROGRESS",
+    ]);
+    expect(await codeOf(admin.listGroups({ timeoutMs: 300 }))).toBe("COORDINATOR_NOT_AVAILABLE");
+  });
+
+  test("is whole once the last partition has a leader again", async () => {
+    const script = new Script();
+    await using admin = adminOf(script);
+    script.leaderless = [1];
+    script.answers.set("1 ListGroups", () => {
+      script.leaderless = [];
+      return { error: null, groups: [group("a")] };
+    });
+    script.answers.set("2 ListGroups", () => ({ error: null, groups: [group("b")] }));
+    const { groups, missing } = await admin.listReachableGroups();
+    expect(groups.map(({ groupId }) => groupId)).toEqual(["a", "b"]);
+    expect(missing).toEqual([]);
+  });
+
+  test("rejects what waiting does not change", async () => {
+    const script = new Script();
+    await using admin = adminOf(script);
+    script.answers.set("ListGroups", () => {
+      throw new OttlaError("INVALID_REQUEST", "no such state");
+    });
+    expect(await codeOf(admin.listReachableGroups())).toBe("INVALID_REQUEST");
   });
 });

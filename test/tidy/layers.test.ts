@@ -100,7 +100,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   cli: {
     kind: "edge",
     rooms: EVERYTHING,
-    outside: ["node:", "commander", "cli-progress", "cli-table3", "picocolors"],
+    outside: ["node:", "commander", "cli-progress", "cli-table3"],
   },
   main: { kind: "edge", rooms: EVERYTHING, outside: ["node:"] },
 };

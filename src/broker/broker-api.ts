@@ -5,7 +5,15 @@
 import type { ControllerRequests, ItemError, QuorumDescription } from "../metadata/commands.ts";
 import type { BrokerRegistration, MetadataImage, TopicImage } from "../metadata/image.ts";
 import type { ConfigResourceType } from "../metadata/records.ts";
-import type { BrokerId, LeaderEpoch, Offset, PartitionIndex } from "../model/ids.ts";
+import type { ConfigFallback, ConfigSource } from "../model/config-values.ts";
+import type {
+  BrokerId,
+  LeaderEpoch,
+  Offset,
+  PartitionIndex,
+  ProducerEpoch,
+  ProducerId,
+} from "../model/ids.ts";
 import type { Batch } from "../record/batch.ts";
 import type { EpochEnd } from "../replica/leader-epochs.ts";
 import type { GroupApi } from "./groups/group-api.ts";
@@ -162,15 +170,47 @@ export interface ConfigResourceName {
   readonly name: string;
 }
 
+export interface DescribeConfigsOne extends ConfigResourceName {
+  /**
+   * Of a topic that may be too new to be known here: described as having these, whether it exists or
+   * not. Default: those that it has, and it must exist.
+   */
+  readonly overrides?: ReadonlyMap<string, string>;
+}
+
+export interface DescribedProducers {
+  readonly error: ItemError | undefined;
+  /** That the leader's log remembers, in order of last use. */
+  readonly producers: readonly {
+    readonly producerId: ProducerId;
+    readonly producerEpoch: ProducerEpoch;
+    readonly lastSequence: number;
+    readonly lastTimestamp: number;
+  }[];
+}
+
+export interface DescribedLogDirectory {
+  readonly path: string;
+  readonly replicas: readonly {
+    readonly topic: string;
+    readonly partition: PartitionIndex;
+    readonly sizeBytes: number;
+    /** Records that a follower lacks of what it knows to be committed. */
+    readonly offsetLag: number;
+  }[];
+  /** Of the file system that it is on; -1: not known. */
+  readonly totalBytes: number;
+  readonly usableBytes: number;
+}
+
 export interface DescribedConfigEntry {
   readonly key: string;
   readonly value: string;
-  readonly source:
-    | "DYNAMIC_TOPIC_CONFIG"
-    | "DYNAMIC_BROKER_CONFIG"
-    | "DYNAMIC_DEFAULT_BROKER_CONFIG"
-    | "STATIC_BROKER_CONFIG"
-    | "DEFAULT_CONFIG";
+  /** False: there is no value, and no default. */
+  readonly isSet: boolean;
+  readonly source: ConfigSource;
+  /** All values that there are, the one in force first; passwords have none. */
+  readonly fallbacks: readonly ConfigFallback[];
   readonly readOnly: boolean;
   readonly type: string;
   readonly documentation: string;
@@ -219,7 +259,13 @@ export interface BrokerApi {
     items: readonly DeleteRecordsOne[],
     timeoutMs: number,
   ): Promise<readonly DeleteRecordsResult[]>;
-  describeConfigs(resources: readonly ConfigResourceName[]): readonly DescribedConfigs[];
+  describeConfigs(resources: readonly DescribeConfigsOne[]): readonly DescribedConfigs[];
+  /** Of partitions that this broker leads. */
+  describeProducers(
+    items: readonly { readonly topic: string; readonly partition: PartitionIndex }[],
+  ): readonly DescribedProducers[];
+  /** What lies in each of `log.dirs`. */
+  describeLogDirectories(): Promise<readonly DescribedLogDirectory[]>;
   initProducerId(): Promise<{ readonly producerId: number; readonly producerEpoch: number }>;
   describeQuorum(): Promise<QuorumDescription>;
   /** Forwards to the active controller, waiting out an election within `timeoutMs`; may reject. */

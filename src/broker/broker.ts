@@ -11,11 +11,14 @@ import type { Ports } from "../ports/ports.ts";
 import type { MetadataLogStatus } from "../runtime/metadata-log.ts";
 import type {
   AdminRequestName,
+  BrokerApi,
   BrokerHealth,
-  ConfigResourceName,
   DeleteRecordsOne,
   DeleteRecordsResult,
+  DescribeConfigsOne,
   DescribedConfigs,
+  DescribedLogDirectory,
+  DescribedProducers,
   DoorApi,
   FetchOnce,
   FetchOnceOptions,
@@ -30,6 +33,7 @@ import type {
   ProduceResult,
 } from "./broker-api.ts";
 import { registerBrokerMetrics } from "./broker-metrics.ts";
+import { describeLogDirectories, describeProducersOf } from "./descriptions.ts";
 import { OpenFetch } from "./fetch-session.ts";
 import type { GroupApi } from "./groups/group-api.ts";
 import { GroupCoordinator } from "./groups/group-coordinator.ts";
@@ -208,8 +212,21 @@ export class Broker implements DoorApi {
     );
   }
 
-  describeConfigs(resources: readonly ConfigResourceName[]): readonly DescribedConfigs[] {
+  describeConfigs(resources: readonly DescribeConfigsOne[]): readonly DescribedConfigs[] {
     return this.#machinery.configs.describe(resources);
+  }
+
+  describeProducers(
+    items: Parameters<BrokerApi["describeProducers"]>[0],
+  ): readonly DescribedProducers[] {
+    return items.map(({ topic, partition }) =>
+      describeProducersOf(this.#partitions, topic, partition),
+    );
+  }
+
+  describeLogDirectories(): Promise<readonly DescribedLogDirectory[]> {
+    const { logs, replicas } = this.#machinery;
+    return describeLogDirectories(logs, replicas);
   }
 
   initProducerId(): Promise<{ readonly producerId: number; readonly producerEpoch: number }> {

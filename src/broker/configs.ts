@@ -11,7 +11,7 @@ import {
 import { OttlaError, toOttlaError } from "../model/errors.ts";
 import type { TopicConfig } from "../model/topic-config.ts";
 import type { LogCleanerConfig } from "../storage/log-cleaner.ts";
-import type { ConfigResourceName, DescribedConfigs } from "./broker-api.ts";
+import type { DescribeConfigsOne, DescribedConfigs } from "./broker-api.ts";
 import { itemError } from "./partitions.ts";
 
 export class Configs {
@@ -59,11 +59,11 @@ export class Configs {
     };
   }
 
-  describe(resources: readonly ConfigResourceName[]): readonly DescribedConfigs[] {
-    return resources.map(({ resource, name }) => {
+  describe(resources: readonly DescribeConfigsOne[]): readonly DescribedConfigs[] {
+    return resources.map(({ resource, name, overrides }) => {
       try {
         const entries =
-          resource === "topic" ? this.#describeTopic(name) : this.#describeBroker(name);
+          resource === "topic" ? this.#describeTopic(name, overrides) : this.#describeBroker(name);
         return { resource, name, error: undefined, entries };
       } catch (thrown) {
         return { resource, name, error: itemError(toOttlaError(thrown)), entries: [] };
@@ -71,8 +71,14 @@ export class Configs {
     });
   }
 
-  #describeTopic(name: string): DescribedConfigs["entries"] {
+  #describeTopic(
+    name: string,
+    overrides: DescribeConfigsOne["overrides"],
+  ): DescribedConfigs["entries"] {
     const image = this.#image();
+    if (overrides !== undefined) {
+      return describe("topic", { ...this.#topicSources(image, name), topic: overrides });
+    }
     if (!image.topicIds.has(name)) {
       throw new OttlaError("UNKNOWN_TOPIC_OR_PARTITION", `topic ${name} is not known`);
     }

@@ -102,6 +102,7 @@ export const REQUEST_SHAPES: {
           }),
           1_000,
         ),
+        replace: optional(boolean),
       }),
       LIMITS.partitionsPerClusterCount,
     ),

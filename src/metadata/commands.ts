@@ -124,6 +124,8 @@ export interface AlterConfigs {
     readonly resource: ConfigResourceType;
     readonly name: string;
     readonly operations: readonly ConfigOperation[];
+    /** Every key that no operation names goes back to its default. Default false. */
+    readonly replace?: boolean | undefined;
   }[];
   readonly validateOnly: boolean;
 }

@@ -38,11 +38,23 @@ export interface ConfigValue {
   readonly source: ConfigSource;
 }
 
+/** A value that is in force where those before it in a list are not set. */
+export interface ConfigFallback {
+  /** Of the broker where a topic key has no value of its own. */
+  readonly key: string;
+  readonly value: string;
+  readonly source: ConfigSource;
+}
+
 /** What describe-configs shows of one key. */
 export interface DescribedConfig {
   readonly key: string;
   /** "" if unset, or if it is a password. */
   readonly value: string;
+  /** False: there is no value, and no default. */
+  readonly isSet: boolean;
+  /** All values that there are, the one in force first; passwords have none. */
+  readonly fallbacks: readonly ConfigFallback[];
   readonly source: ConfigSource;
   readonly readOnly: boolean;
   readonly type: ConfigType;
@@ -73,17 +85,49 @@ export function resolveConfig(
   return byDefault(definition.defaultValue);
 }
 
+/** Every value of the key, in the order in which `resolveConfig` asks. */
+function fallbacksOf(definition: ConfigDefinition, sources: ConfigSources): ConfigFallback[] {
+  const { name, synonyms } = definition;
+  const out: ConfigFallback[] = [];
+  const add = (key: string, { value, source }: ConfigValue): void => {
+    if (value !== null) out.push({ key, value, source });
+  };
+  const own = sources.topic?.get(name);
+  if (own !== undefined) add(name, { value: own, source: "DYNAMIC_TOPIC_CONFIG" });
+  const isTopics = isTopicKey(definition);
+  const keys = isTopics ? synonyms : [{ key: name, factor: 1 }];
+  for (const { key, factor } of keys) {
+    for (const found of brokerValues(key, sources)) add(key, scaled(found, factor));
+  }
+  for (const { key, factor } of keys) {
+    add(key, scaled(byDefault(knownConfig("broker", key).defaultValue), factor));
+  }
+  if (isTopics && synonyms.length === 0) add(name, byDefault(definition.defaultValue));
+  return out;
+}
+
+function isTopicKey(definition: ConfigDefinition): boolean {
+  return configKeys("topic").get(definition.name) === definition;
+}
+
 function byDefault(value: string | null): ConfigValue {
   return { value, source: "DEFAULT_CONFIG" };
 }
 
 function brokerValue(key: string, sources: ConfigSources): ConfigValue | undefined {
+  return brokerValues(key, sources)[0];
+}
+
+/** The first is in force. */
+function brokerValues(key: string, sources: ConfigSources): ConfigValue[] {
+  const out: ConfigValue[] = [];
   const broker = sources.broker?.get(key);
-  if (broker !== undefined) return { value: broker, source: "DYNAMIC_BROKER_CONFIG" };
+  if (broker !== undefined) out.push({ value: broker, source: "DYNAMIC_BROKER_CONFIG" });
   const all = sources.allBrokers?.get(key);
-  if (all !== undefined) return { value: all, source: "DYNAMIC_DEFAULT_BROKER_CONFIG" };
+  if (all !== undefined) out.push({ value: all, source: "DYNAMIC_DEFAULT_BROKER_CONFIG" });
   const given = sources.properties.get(key);
-  return given === undefined ? undefined : { value: given, source: "STATIC_BROKER_CONFIG" };
+  if (given !== undefined) out.push({ value: given, source: "STATIC_BROKER_CONFIG" });
+  return out;
 }
 
 /** A negative value is "for ever" in every unit. */
@@ -141,16 +185,24 @@ export function describeConfigs(
   scope: ConfigScope,
   sources: ConfigSources,
 ): readonly DescribedConfig[] {
-  return [...configKeys(scope).values()].map((definition) =>
-    describeOne(definition, resolveConfig(scope, definition.name, sources)),
-  );
+  return [...configKeys(scope).values()].map((definition) => {
+    const found = resolveConfig(scope, definition.name, sources);
+    const fallbacks = definition.type === "password" ? [] : fallbacksOf(definition, sources);
+    return describeOne(definition, found, fallbacks);
+  });
 }
 
-function describeOne(definition: ConfigDefinition, found: ConfigValue): DescribedConfig {
+function describeOne(
+  definition: ConfigDefinition,
+  found: ConfigValue,
+  fallbacks: readonly ConfigFallback[],
+): DescribedConfig {
   const { name, type, update, documentation, effect } = definition;
   return {
     key: name,
     value: type === "password" ? "" : (found.value ?? ""),
+    isSet: found.value !== null,
+    fallbacks,
     source: found.source,
     readOnly: update === "read-only",
     type,

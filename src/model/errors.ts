@@ -373,6 +373,12 @@ export const ERRORS = {
     "ABORTED",
     "The partition's state changed meanwhile; the leader retries by itself.",
   ),
+  FEATURE_UPDATE_FAILED: row(
+    96,
+    false,
+    "FAILED_PRECONDITION",
+    "Run brokers of another version: their features come with it.",
+  ),
   DUPLICATE_BROKER_REGISTRATION: row(
     101,
     false,

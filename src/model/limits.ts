@@ -73,6 +73,10 @@ export const LIMITS = {
   kafkaRequestsBytes: 192 * 1024 * 1024,
   /** Unread answers of all connections, above which a Fetch brings less than it may. */
   kafkaAnswersBytes: 256 * 1024 * 1024,
+  /** How long an administrator of Kafka's protocol may have a request wait for the controller. */
+  kafkaAdminWaitMs: 300_000,
+  /** The same for changes of configuration, which name no time. */
+  kafkaConfigWaitMs: 30_000,
   /** A stream's peer must take what is written within this time, or it is cut off. */
   slowReaderMs: 30_000,
   /** A client connection that says nothing for this long is closed (Kafka: connections.max.idle.ms). */

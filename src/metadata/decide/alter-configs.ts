@@ -69,10 +69,11 @@ function checkResource(image: MetadataImage, { resource, name }: Resource): void
 
 function changesOf(
   image: MetadataImage,
-  { resource, name, operations }: Resource,
+  { resource, name, operations: named, replace }: Resource,
   context: Context,
 ): readonly ConfigRecord[] {
   const now = image.configs.get(configResource(resource, name));
+  const operations = replace === true ? [...named, ...others(now, named)] : named;
   const changes: ConfigRecord[] = [];
   const seen = new Set<string>();
   for (const operation of operations) {
@@ -89,6 +90,17 @@ function changesOf(
     changes.push({ type: "config", resource, name, key, value });
   }
   return changes;
+}
+
+/** Back to the default with all that is set and not named. */
+function others(
+  now: ReadonlyMap<string, string> | undefined,
+  named: readonly ConfigOperation[],
+): ConfigOperation[] {
+  const keys = new Set(named.map(({ key }) => key));
+  return [...(now?.keys() ?? [])]
+    .filter((key) => !keys.has(key))
+    .map((key) => ({ key, operation: "delete", value: null }));
 }
 
 function checkMutable(resource: ConfigResourceType, name: string, key: string): void {

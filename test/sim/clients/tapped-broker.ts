@@ -82,6 +82,8 @@ export function tappedBroker(api: DoorApi, tap: Tap): DoorApi {
     listOffsets: (items) => api.listOffsets(items),
     deleteRecords: (items, timeoutMs) => api.deleteRecords(items, timeoutMs),
     describeConfigs: (resources) => api.describeConfigs(resources),
+    describeProducers: (items) => api.describeProducers(items),
+    describeLogDirectories: () => api.describeLogDirectories(),
     initProducerId: () => api.initProducerId(),
     describeQuorum: () => api.describeQuorum(),
     controller: (name, request, timeoutMs) => api.controller(name, request, timeoutMs),

@@ -88,6 +88,8 @@ export function observedApi(api: DoorApi, incarnation: Incarnation, told: Told):
     listOffsets: tellListed,
     deleteRecords: tellDeleted,
     describeConfigs: (resources) => api.describeConfigs(resources),
+    describeProducers: (items) => api.describeProducers(items),
+    describeLogDirectories: () => api.describeLogDirectories(),
     initProducerId: async () => {
       const given = await api.initProducerId();
       if (incarnation.alive) told.tell("onProducerId", where, given);

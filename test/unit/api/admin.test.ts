@@ -284,7 +284,9 @@ describe("requests to the broker itself", () => {
             {
               key: "retention.ms",
               value: "5",
+              isSet: true,
               source: "DEFAULT_CONFIG" as const,
+              fallbacks: [],
               readOnly: false,
               type: "long",
               documentation: "How long.",

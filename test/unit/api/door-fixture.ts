@@ -78,6 +78,8 @@ export function fakeBroker(overrides: Partial<DoorApi> = {}): DoorApi {
     listOffsets: unexpected,
     deleteRecords: unexpected,
     describeConfigs: unexpected,
+    describeProducers: unexpected,
+    describeLogDirectories: unexpected,
     initProducerId: unexpected,
     describeQuorum: unexpected,
     controller: unexpected,

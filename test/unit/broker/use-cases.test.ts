@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { describeLogDirectories, describeProducersOf } from "../../../src/broker/descriptions.ts";
 import { deleteRecordsOf, listOffset } from "../../../src/broker/offsets.ts";
 import { ProducerIds } from "../../../src/broker/producer-ids.ts";
 import { Topics } from "../../../src/broker/topics.ts";
@@ -6,6 +7,43 @@ import { OttlaError } from "../../../src/model/errors.ts";
 import { createMemoryPorts } from "../../support/memory-ports.ts";
 import { image, partition, TOPIC } from "../runtime/cluster-image.ts";
 import { Desk } from "./desk.ts";
+
+describe("descriptions", () => {
+  test("of the producers that the leader remembers", async () => {
+    const desk = await Desk.start(image([partition()]));
+    const given = { producerId: 7, producerEpoch: 2, baseSequence: 0, records: 3, timestamp: 90 };
+    await desk.produce(desk.batch("a", given));
+    expect(describeProducersOf(desk.partitions, TOPIC, 0)).toEqual({
+      error: undefined,
+      producers: [{ producerId: 7, producerEpoch: 2, lastSequence: 2, lastTimestamp: 90 }],
+    });
+    expect(describeProducersOf(desk.partitions, TOPIC, 1)).toMatchObject({
+      error: { code: "UNKNOWN_TOPIC_OR_PARTITION" },
+      producers: [],
+    });
+  });
+
+  test("of what lies in which directory", async () => {
+    const desk = await Desk.start(image([partition(), partition()]));
+    await desk.produce(desk.batch("a"));
+    const { manager } = desk.cluster.member(1);
+    const logs = {
+      directories: ["first", "second"],
+      directoryOf: ({ partition: index }: { readonly partition: number }) =>
+        index === 0 ? "first" : "second",
+      spaces: async () => [{ directory: "/first", freeBytes: 5, totalBytes: 8 }],
+    };
+    const [first, second] = await describeLogDirectories(logs, manager);
+    const sizeBytes = desk.cluster.log(1).sizeBytes;
+    expect(first).toEqual({
+      path: "/first",
+      replicas: [{ topic: TOPIC, partition: 0, sizeBytes, offsetLag: 0 }],
+      totalBytes: 8,
+      usableBytes: 5,
+    });
+    expect(second).toMatchObject({ usableBytes: -1, replicas: [{ partition: 1 }] });
+  });
+});
 
 describe("offsets", () => {
   test("earliest, latest, by time", async () => {

@@ -62,6 +62,31 @@ function alter(
   return resources[0]?.error ?? null;
 }
 
+describe("replacing a configuration", () => {
+  it("takes what is named, and the default of everything else", () => {
+    create({ name: "t", configs: { "retention.ms": "1", "segment.ms": "60000" } });
+    const { resources } = cluster.run((image) =>
+      decideAlterConfigs(
+        image,
+        {
+          resources: [
+            {
+              resource: "topic",
+              name: "t",
+              operations: [{ key: "max.message.bytes", operation: "set", value: "7" }],
+              replace: true,
+            },
+          ],
+          validateOnly: false,
+        },
+        cluster,
+      ),
+    );
+    expect(resources[0]?.error).toBeNull();
+    expect([...(cluster.image.configs.get("topic:t") ?? [])]).toEqual([["max.message.bytes", "7"]]);
+  });
+});
+
 describe("create topics", () => {
   it("takes the defaults: one partition, three replicas, all of them in sync", () => {
     expect(create({ name: "t" })).toMatchObject({

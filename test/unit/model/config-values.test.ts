@@ -97,6 +97,34 @@ describe("effectiveTopicConfig", () => {
 });
 
 describe("describeConfigs", () => {
+  it("shows what would be in force if what comes first were not", () => {
+    const described = describeConfigs("topic", {
+      topic: new Map([["retention.ms", "1"]]),
+      broker: new Map([["log.retention.ms", "2"]]),
+      allBrokers: new Map([["log.retention.ms", "3"]]),
+      properties: new Map([["log.retention.hours", "1"]]),
+    });
+    const retention = described.find(({ key }) => key === "retention.ms");
+    expect(retention?.fallbacks).toEqual([
+      { key: "retention.ms", value: "1", source: "DYNAMIC_TOPIC_CONFIG" },
+      { key: "log.retention.ms", value: "2", source: "DYNAMIC_BROKER_CONFIG" },
+      { key: "log.retention.ms", value: "3", source: "DYNAMIC_DEFAULT_BROKER_CONFIG" },
+      { key: "log.retention.hours", value: "3600000", source: "STATIC_BROKER_CONFIG" },
+      { key: "log.retention.hours", value: "604800000", source: "DEFAULT_CONFIG" },
+    ]);
+    for (const { value, isSet, fallbacks } of described) {
+      // The first of them is what is in force.
+      expect(fallbacks[0]?.value).toBe(isSet ? value : undefined);
+    }
+  });
+
+  it("tells unset from empty", () => {
+    const isSet = (key: string): boolean | undefined =>
+      describeConfigs("topic", { properties: none }).find((each) => each.key === key)?.isSet;
+    expect(isSet("internal.segment.bytes")).toBe(false);
+    expect(isSet("leader.replication.throttled.replicas")).toBe(true);
+  });
+
   it("shows each key once, and no password", () => {
     const described = describeConfigs("broker", {
       properties: new Map([["ssl.keystore.password", "hunter2"]]),

@@ -1,6 +1,13 @@
 /** The use cases of broker 1 in a cluster of three replica managers. */
-import type { FetchedOne, ProduceOne, ProduceResult } from "../../../src/broker/broker-api.ts";
+import type {
+  FetchedOne,
+  FetchOnceOptions,
+  FetchOne,
+  ProduceOne,
+  ProduceResult,
+} from "../../../src/broker/broker-api.ts";
 import { OpenFetch } from "../../../src/broker/fetch-session.ts";
+import { OneFetch } from "../../../src/broker/one-fetch.ts";
 import { Partitions } from "../../../src/broker/partitions.ts";
 import { ProducerDesk } from "../../../src/broker/produce.ts";
 import { Traffic } from "../../../src/broker/traffic.ts";
@@ -67,6 +74,18 @@ export class Desk {
       traffic: this.traffic,
       sink,
       onClosed: () => undefined,
+    });
+  }
+
+  fetchOnce(ones: readonly FetchOne[], options: Partial<FetchOnceOptions> = {}): OneFetch {
+    return new OneFetch(this.ports, ones, {
+      minBytes: 1,
+      maxBytes: 1024 * 1024,
+      maxWaitMs: 500,
+      ...options,
+      partitions: this.partitions,
+      traffic: this.traffic,
+      onSettled: () => undefined,
     });
   }
 }

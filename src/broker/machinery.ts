@@ -127,6 +127,10 @@ export class Machinery {
     let opened: Awaited<ReturnType<typeof openMetadata>> | undefined;
     let machinery: Machinery | undefined;
     try {
+      const { clusterId } = logs;
+      if (config.clusterId !== null && clusterId !== undefined && clusterId !== config.clusterId) {
+        throw otherCluster(`log.dirs belong to cluster ${clusterId}`, config.clusterId);
+      }
       const incarnationId = uuidFrom(ports.random.bytes(16));
       opened = await openMetadata(ports, config, logs);
       machinery = new Machinery(ports, { ...opened, config, incarnationId, logs });
@@ -213,9 +217,12 @@ export class Machinery {
 
   #joinCluster(clusterId: ClusterId): void {
     if (this.#clusterId === clusterId) return;
-    if (this.#clusterId !== undefined) {
+    const own = this.#clusterId ?? this.config.clusterId ?? clusterId;
+    if (own !== clusterId) {
+      const whose = this.#clusterId === undefined ? "cluster.id is" : "log.dirs belong to cluster";
       this.#ports.fatal(
-        `the data directory belongs to cluster ${this.#clusterId}, the quorum to ${clusterId}`,
+        "the broker is of another cluster",
+        otherCluster(`${whose} ${own}`, clusterId),
       );
       return;
     }
@@ -311,6 +318,12 @@ async function openMetadata(
     controller?.close();
     throw error;
   }
+}
+
+function otherCluster(whose: string, clusterId: ClusterId): OttlaError {
+  return new OttlaError("INCONSISTENT_CLUSTER_ID", `${whose}, this is cluster ${clusterId}`, {
+    field: "cluster.id",
+  });
 }
 
 function internalListener(config: BrokerConfig): PeerAddress {

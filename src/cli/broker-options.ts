@@ -1,15 +1,22 @@
 /** The options, and the environment, that say how a broker is configured. */
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { environmentProperties, parseAssignment, parseProperties } from "../main/properties.ts";
+import { brokerEnvironment } from "../main/environment.ts";
+import { parseAssignment, parseProperties } from "../main/properties.ts";
 import type { BrokerConfig } from "../model/broker-config.ts";
-import { OttlaError, toOttlaError } from "../model/errors.ts";
+import { OttlaError } from "../model/errors.ts";
 import { collect } from "./arguments.ts";
-import { UsageError } from "./output.ts";
 
 export interface BrokerOptions {
   readonly config?: string;
   readonly set: readonly string[];
+}
+
+/** A configuration, and what of that which was given does nothing. */
+export interface GivenConfig {
+  readonly config: BrokerConfig;
+  /** Keys that nothing reads, and variables of the environment that only Kafka's image knows. */
+  readonly withoutEffect: readonly string[];
 }
 
 export function withBrokerConfig(command: Command): Command {
@@ -18,21 +25,19 @@ export function withBrokerConfig(command: Command): Command {
     .option("--set <key=value>", "one more property; wins over file and environment", collect, []);
 }
 
-export async function brokerConfig(options: BrokerOptions): Promise<BrokerConfig> {
+/** Rejects with INVALID_CONFIG, CONFIG_UNREADABLE or INVALID_ARGUMENT. */
+export async function brokerConfig(options: BrokerOptions): Promise<GivenConfig> {
+  const environment = brokerEnvironment(process.env);
   const properties = new Map([
     ...(options.config === undefined ? [] : await fileProperties(options.config)),
-    ...environmentProperties(process.env),
+    ...environment.properties,
     ...options.set.map((text) => parseAssignment(text, "--set")),
   ]);
-  const { parseBrokerConfig } = await import("../model/parse-broker-config.ts");
-  try {
-    return parseBrokerConfig(properties);
-  } catch (thrown) {
-    // A wrong value in one's own configuration is a mistake of usage, not a refusal by a cluster.
-    const { action, code, message } = toOttlaError(thrown);
-    if (code !== "INVALID_CONFIG") throw thrown;
-    throw new UsageError(`${message} (${code})\n  ${action}`);
-  }
+  const { keysWithoutEffect, parseBrokerConfig } = await import("../model/parse-broker-config.ts");
+  return {
+    config: parseBrokerConfig(properties),
+    withoutEffect: [...keysWithoutEffect(properties), ...environment.ignored],
+  };
 }
 
 async function fileProperties(file: string): Promise<ReadonlyMap<string, string>> {

@@ -1,6 +1,6 @@
 /** `ottla cluster ...` */
 import type { Command } from "commander";
-import type { ClusterDescription, QuorumMember } from "../client/index.ts";
+import { ClusterWatch } from "./cluster-watch.ts";
 import {
   type ClusterOptions,
   type OutputOptions,
@@ -8,9 +8,15 @@ import {
   withCluster,
   withOutput,
 } from "./common.ts";
-import { formatTable, writeJson, writeLine } from "./output.ts";
+import { writeJson } from "./output.ts";
+import { printCluster, withLag } from "./print-cluster.ts";
+import { watch } from "./watch.ts";
 
-type Options = ClusterOptions & OutputOptions;
+interface Options extends ClusterOptions, OutputOptions {
+  readonly watch: boolean;
+}
+
+const WATCH_MS = 500;
 
 export function registerCluster(program: Command): void {
   const cluster = program.command("cluster").description("look at the cluster as a whole");
@@ -19,71 +25,29 @@ export function registerCluster(program: Command): void {
       cluster
         .command("describe")
         .description("show brokers, the active controller, and the quorum's lag")
+        .option("--watch", "again twice a second, with what has changed, until Ctrl-C", false)
         .addHelpText(
           "after",
           `
+With --watch each broker's leaders and replicas are counted too, and the last changes are listed:
+brokers that come and go, another controller, other leaders.
+
 Examples:
   $ ottla cluster describe
+  $ ottla cluster describe --watch
   $ ottla cluster describe --output json | jq .controllerId`,
         ),
     ),
-  ).action(async (options: Options) => {
-    const description = await withAdmin(options, (admin) => admin.describeCluster());
-    if (options.output === "json") await writeJson(withLag(description));
-    else await print(description);
-  });
-}
-
-/** Entries of the metadata log that each member lacks, counted from the leader's end. */
-function lagOf(member: QuorumMember, quorum: NonNullable<ClusterDescription["quorum"]>): number {
-  const leader = quorum.voters.find(({ id }) => id === quorum.leaderId);
-  return Math.max(0, (leader?.matchIndex ?? quorum.commitIndex) - member.matchIndex);
-}
-
-function withLag({ quorum, ...cluster }: ClusterDescription) {
-  if (quorum === null) return { ...cluster, quorum };
-  const measured = (member: QuorumMember) => ({ ...member, lag: lagOf(member, quorum) });
-  const voters = quorum.voters.map(measured);
-  const observers = quorum.observers.map(measured);
-  return { ...cluster, quorum: { ...quorum, voters, observers } };
-}
-
-async function print(cluster: ClusterDescription): Promise<void> {
-  const controller = cluster.controllerId < 0 ? "none" : cluster.controllerId;
-  await writeLine(
-    `ClusterId: ${cluster.clusterId}  Controller: ${controller}  MetadataVersion: ${cluster.metadataVersion}`,
+  ).action((options: Options) =>
+    withAdmin(options, async (admin) => {
+      if (options.watch) {
+        const shown = new ClusterWatch(admin, options.output);
+        await watch((clear) => shown.show(clear), WATCH_MS);
+        return;
+      }
+      const description = await admin.describeCluster();
+      if (options.output === "json") await writeJson(withLag(description));
+      else await printCluster(description);
+    }),
   );
-  const byId = [...cluster.brokers].sort((left, right) => left.id - right.id);
-  const brokers = byId.map((broker) => [
-    broker.id,
-    broker.endpoints.map(({ name, host, port }) => `${name}://${host}:${port}`).join(" "),
-    broker.rack,
-    broker.fenced ? "fenced" : broker.inControlledShutdown ? "shutting down" : "alive",
-    broker.brokerEpoch,
-  ]);
-  await writeLine("");
-  await writeLine(await formatTable(["Broker", "Endpoints", "Rack", "State", "Epoch"], brokers));
-  const { quorum } = cluster;
-  await writeLine("");
-  if (quorum === null) {
-    await writeLine("Quorum: no active controller; start a majority of the voters");
-    return;
-  }
-  await writeLine(
-    `Quorum: LeaderId: ${quorum.leaderId}  LeaderEpoch: ${quorum.term}  HighWatermark: ${quorum.commitIndex}`,
-  );
-  const row = (member: QuorumMember, status: string) => [
-    member.id,
-    member.directoryId,
-    member.matchIndex,
-    lagOf(member, quorum),
-    member.lastContactMs,
-    status,
-  ];
-  const members = [
-    ...quorum.voters.map((each) => row(each, each.id === quorum.leaderId ? "Leader" : "Follower")),
-    ...quorum.observers.map((each) => row(each, "Observer")),
-  ];
-  const head = ["NodeId", "DirectoryId", "LogEndOffset", "Lag", "LastContactMs", "Status"];
-  await writeLine(await formatTable(head, members));
 }

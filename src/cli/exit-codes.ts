@@ -13,6 +13,18 @@ export const EXIT = {
   UNREACHABLE: 4,
   /** `produce`: some records were not acknowledged; `log verify`: something is damaged. */
   RECORDS_FAILED: 5,
+  /** `broker`: its data directory cannot be written at all. */
+  READ_ONLY: 10,
+  /** `broker`: its data directory, or something in it, belongs to another user. */
+  DENIED: 11,
+  /** `broker`: there is no room in its data directory. */
+  FULL: 12,
+  /** `broker`: its data directory is another broker's, or another cluster's. */
+  FOREIGN: 13,
+  /** `broker`: it may not use as much memory as it needs. */
+  MEMORY: 14,
+  /** `broker`: its clock is far off those of the others. */
+  CLOCK: 15,
 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
@@ -30,6 +42,22 @@ const UNREACHABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "DELIVERY_TIMED_OUT",
   "SHUTTING_DOWN",
 ]);
+
+const OF_BROKER: Partial<Record<ErrorCode, ExitCode>> = {
+  INVALID_CONFIG: EXIT.USAGE,
+  DIRECTORY_READ_ONLY: EXIT.READ_ONLY,
+  DIRECTORY_DENIED: EXIT.DENIED,
+  DISK_FULL: EXIT.FULL,
+  DIRECTORY_FOREIGN: EXIT.FOREIGN,
+  INCONSISTENT_CLUSTER_ID: EXIT.FOREIGN,
+  NOT_ENOUGH_MEMORY: EXIT.MEMORY,
+  CLOCK_OUT_OF_STEP: EXIT.CLOCK,
+};
+
+/** Of a broker that does not start, or cannot go on: what a supervisor can tell apart. */
+export function brokerExitCodeOf(code: ErrorCode): ExitCode {
+  return OF_BROKER[code] ?? exitCodeOf(code);
+}
 
 export function exitCodeOf(code: ErrorCode): ExitCode {
   if (code === "UNKNOWN_SERVER_ERROR") return EXIT.BROKEN;

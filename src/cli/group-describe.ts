@@ -1,31 +1,10 @@
 /** How `group describe` shows groups: Kafka's columns, or one object a line. */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { GroupFacts } from "./group-facts.ts";
-import { formatTable, note, type OutputFormat, write, writeJson, writeLine } from "./output.ts";
+import { formatTable, note, type OutputFormat, writeJson, writeLine } from "./output.ts";
 
 export type DescribeView = "offsets" | "members" | "state";
 
 const NOTHING = "-";
-const WATCH_MS = 2_000;
-const CLEAR_SCREEN = "\u001b[2J\u001b[H";
-
-/** Calls `show` again and again until Ctrl-C. */
-export async function watch(show: () => Promise<void>): Promise<void> {
-  const stop = new AbortController();
-  const onSignal = (): void => stop.abort();
-  process.once("SIGINT", onSignal);
-  process.once("SIGTERM", onSignal);
-  try {
-    while (!stop.signal.aborted) {
-      if (process.stdout.isTTY) await write(CLEAR_SCREEN);
-      await show();
-      await sleep(WATCH_MS, undefined, { signal: stop.signal }).catch(() => undefined);
-    }
-  } finally {
-    process.off("SIGINT", onSignal);
-    process.off("SIGTERM", onSignal);
-  }
-}
 
 export async function printGroups(
   groups: readonly GroupFacts[],

@@ -10,12 +10,13 @@ import {
   withCluster,
   withOutput,
 } from "./common.ts";
-import { type DescribeView, printGroups, watch } from "./group-describe.ts";
+import { type DescribeView, printGroups } from "./group-describe.ts";
 import { explainGroup } from "./group-explain.ts";
 import { groupFacts } from "./group-facts.ts";
 import { registerReset } from "./group-reset.ts";
 import { formatError, formatTable, note, UsageError, writeJson, writeLine } from "./output.ts";
 import { topicScope } from "./reset-plan.ts";
+import { watch } from "./watch.ts";
 
 type Options = ClusterOptions & OutputOptions;
 
@@ -30,6 +31,8 @@ export function registerGroup(program: Command): void {
   registerDeleteOffsets(group);
   registerReset(group);
 }
+
+const WATCH_MS = 2_000;
 
 interface ListOptions extends Options {
   readonly state: readonly GroupState[];
@@ -105,8 +108,12 @@ Examples:
       const view = options.members ? "members" : options.state ? "state" : "offsets";
       await withAdmin(options, async (admin) => {
         const once = () => describeOnce(admin, groupIds, view, options);
-        if (options.watch) await watch(once);
-        else await once();
+        if (options.watch) {
+          await watch(async (clear) => {
+            await clear();
+            await once();
+          }, WATCH_MS);
+        } else await once();
       });
     });
 }

@@ -35,8 +35,8 @@ Examples:
   $ ottla health --live`,
     )
     .action(async (options: Options) => {
-      const { listeners } = await brokerConfig(options);
-      const listener = listeners.find(({ protocol }) => protocol === "HTTP");
+      const { config } = await brokerConfig(options);
+      const listener = config.listeners.find(({ protocol }) => protocol === "HTTP");
       if (listener === undefined) {
         throw new OttlaError("INVALID_CONFIG", "listeners has none that speaks HTTP", {
           field: "listeners",

@@ -77,6 +77,13 @@ export function formatError(thrown: unknown): { readonly text: string; readonly 
   return { text: lines.join("\n"), exit };
 }
 
+/** The same in one line, as logs of containers take it. */
+export function formatInOneLine(thrown: unknown): string {
+  const { action, code, message } = toOttlaError(thrown);
+  const said = message.replace(/\s*\n\s*/g, " ");
+  return `error: ${said} (${code}). ${action}`;
+}
+
 /** Of one item in a reply that carries many. */
 export interface ItemRefusal {
   readonly code: ErrorCode;

@@ -147,10 +147,10 @@ export class Controller implements LeadershipListener {
     this.#leaderId = this.#config.nodeId;
     this.#unfenceFrom.clear();
     logger.info("this node is the active controller", { term });
-    const { properties } = this.#config;
+    const { clusterId, properties } = this.#config;
     const records =
       active.image.metadataVersion === 0
-        ? decideFoundCluster(uuidFrom(random.bytes(16)), properties)
+        ? decideFoundCluster(clusterId ?? uuidFrom(random.bytes(16)), properties)
         : decideReconcile(active.image, properties);
     this.#change(active, "take over", records);
     this.#judge();

@@ -17,6 +17,7 @@ import {
 import { join } from "node:path";
 import { isErrorCode, OttlaError } from "../model/errors.ts";
 import type { BrokerId } from "../model/ids.ts";
+import { isBrokerVariable } from "./environment.ts";
 import { formatProperties } from "./local-cluster.ts";
 import { NODE_FLAGS } from "./node-flags.ts";
 import { PACKAGE_ROOT } from "./package-root.ts";
@@ -103,7 +104,7 @@ export class BrokerProcess {
         {
           detached: true,
           stdio: ["ignore", log, log, "ipc"],
-          env: brokerEnvironment(process.env),
+          env: childEnvironment(process.env),
         },
       );
       child.on("error", () => undefined);
@@ -171,7 +172,7 @@ function setLargeLogAside(logFile: string): void {
 }
 
 /** The parent's own broker settings are not its children's: their configuration is complete. */
-function brokerEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const own = Object.entries(environment).filter(([name]) => !name.startsWith("OTTLA_"));
+function childEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const own = Object.entries(environment).filter(([name]) => !isBrokerVariable(name));
   return { UV_THREADPOOL_SIZE: THREAD_POOL_SIZE, ...Object.fromEntries(own) };
 }

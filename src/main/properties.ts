@@ -1,6 +1,5 @@
 /**
- * Properties of a broker from a file in Java's `.properties` format, from the environment and from
- * `--set`. Stricter than Java where Java is silent: a line without a separator and a key given
+ * Properties of a broker from a file in Java's `.properties` format, and from `--set`. Stricter than Java where Java is silent: a line without a separator and a key given
  * twice are refused, because both are slips that would otherwise be found in production.
  */
 import { OttlaError } from "../model/errors.ts";
@@ -70,31 +69,6 @@ function unescaped(text: string, fail: (what: string) => never): string {
     if (written === "\\u") return fail('"\\u" wants four hexadecimal digits after it');
     return character === undefined ? "" : (ESCAPES[character] ?? character);
   });
-}
-
-/** Variables of the environment that begin alike but are no broker property. */
-const NOT_PROPERTIES = new Set(["OTTLA_BOOTSTRAP_SERVERS"]);
-
-/**
- * `OTTLA_LOG_DIRS` is `log.dirs`: after the prefix `_` means `.`, `__` means `_` and `___` means
- * `-`, in lower case (the mapping of Kafka's container image).
- */
-export function environmentProperties(
-  environment: Readonly<Record<string, string | undefined>>,
-): ReadonlyMap<string, string> {
-  const properties = new Map<string, string>();
-  for (const [name, value] of Object.entries(environment)) {
-    if (value === undefined || !/^OTTLA_[A-Z0-9_]+$/.test(name) || NOT_PROPERTIES.has(name)) {
-      continue;
-    }
-    const key = name.slice("OTTLA_".length).toLowerCase();
-    properties.set(key.replace(/___|__|_/g, environmentSeparator), value);
-  }
-  return properties;
-}
-
-function environmentSeparator(underscores: string): string {
-  return underscores.length === 3 ? "-" : underscores.length === 2 ? "_" : ".";
 }
 
 /** `key=value` as after `--set`; throws INVALID_ARGUMENT. */

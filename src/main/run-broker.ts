@@ -10,16 +10,20 @@ import { startGrpcServer } from "../api/grpc/server.ts";
 import { startHttpServer } from "../api/http/server.ts";
 import { KafkaDoor } from "../api/kafka/door.ts";
 import { Broker } from "../broker/broker.ts";
-import { exitCodeOf } from "../cli/exit-codes.ts";
+import { brokerExitCodeOf } from "../cli/exit-codes.ts";
+import { formatInOneLine } from "../cli/output.ts";
 import { version } from "../cli/version.ts";
 import type { BrokerConfig, Listener } from "../model/broker-config.ts";
 import { toOttlaError } from "../model/errors.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { BrokerMessage } from "./broker-process.ts";
+import { checkMachine } from "./preflight.ts";
 
 export interface RunBrokerOptions {
   /** Stop when the IPC channel to the parent process breaks. */
   readonly exitWithParent: boolean;
+  /** Settings that were given and do nothing: the log tells of them. Default: none. */
+  readonly withoutEffect?: readonly string[];
 }
 
 /** How often a starting broker is asked whether it is ready. */
@@ -41,7 +45,10 @@ export async function runBroker(config: BrokerConfig, options: RunBrokerOptions)
   const { logger } = ports;
   dieOfDefects(logger);
   const stop = stopRequests(logger, options);
+  const { withoutEffect = [] } = options;
+  if (withoutEffect.length > 0) logger.warn("settings without effect", { settings: withoutEffect });
   try {
+    await checkMachine(config);
     const running = await RunningBroker.start(ports, config);
     const ready = running.announceReady();
     const reason = await stop.requested;
@@ -53,8 +60,11 @@ export async function runBroker(config: BrokerConfig, options: RunBrokerOptions)
     logger.info("the broker has stopped", { clean });
     return 0;
   } catch (thrown) {
-    const { code, message } = toOttlaError(thrown);
-    logger.error("the broker cannot start", { error: thrown });
+    const { action, code, message } = toOttlaError(thrown);
+    // A refusal is whole without the stack; a defect is not.
+    const why =
+      code === "UNKNOWN_SERVER_ERROR" ? { error: thrown } : { code, reason: message, action };
+    logger.error("the broker cannot start", why);
     tellParent({ type: "failed", code, message });
     throw thrown;
   }
@@ -187,8 +197,8 @@ function endOf(reason: string, cause: unknown): never {
   if (cause === undefined) process.exit(FATAL_EXIT_CODE);
   const { code, message } = toOttlaError(cause);
   tellParent({ type: "failed", code, message: `${reason}: ${message}` });
-  process.stderr.write(`error: ${reason}: ${message} (${code})\n`);
-  process.exit(code === "UNKNOWN_SERVER_ERROR" ? FATAL_EXIT_CODE : exitCodeOf(code));
+  process.stderr.write(`${formatInOneLine(cause)}\n`);
+  process.exit(code === "UNKNOWN_SERVER_ERROR" ? FATAL_EXIT_CODE : brokerExitCodeOf(code));
 }
 
 function tellParent(message: BrokerMessage): void {

@@ -1,5 +1,5 @@
 /** A broker's own configuration after parsing: `parse-broker-config.ts` makes it from properties. */
-import type { BrokerId } from "./ids.ts";
+import type { BrokerId, ClusterId } from "./ids.ts";
 
 /** What is spoken on a listener. */
 export type ListenerProtocol = "PLAINTEXT" | "GRPC" | "INTERNAL" | "HTTP";
@@ -21,6 +21,8 @@ export interface VoterAddress {
 }
 
 export interface BrokerConfig {
+  /** `cluster.id`; null: whichever the quorum or the directories name. */
+  readonly clusterId: ClusterId | null;
   /** `node.id` */
   readonly nodeId: BrokerId;
   /** `broker.rack` */

@@ -67,7 +67,7 @@ metrics.sample.window.ms | long | 30000 | 1.. | read-only | no | Length of one s
 node.id | int | ~ | 0.. | read-only | yes | Identity of this broker in its cluster.
 num.io.threads | int | 8 | 1.. | cluster-wide | no | Threads that process requests.
 num.network.threads | int | 3 | 1.. | cluster-wide | no | Threads that read requests from the network.
-process.roles | list | ~ | broker,controller | read-only | no | Roles of this process; every broker of Ottla takes both, and votes if controller.quorum.voters names it.
+process.roles | list | ~ | broker,controller | read-only | yes | Roles of this process: broker, and controller if controller.quorum.voters names it.
 producer.id.expiration.check.interval.ms | int | 600000 | 1.. | read-only | no | Time between two searches for expired producer ids.
 producer.id.expiration.ms | int | 86400000 | 1.. | cluster-wide | yes | A producer id that wrote nothing for this long is forgotten; a change counts from the next start.
 producer.purgatory.purge.interval.requests | int | 1000 | * | read-only | no | Finished produce requests kept before they are cleared away.

@@ -475,6 +475,30 @@ export const ERRORS = {
     "DATA_LOSS",
     "Move the directory away; the broker rebuilds it from its peers.",
   ),
+  DIRECTORY_READ_ONLY: row(
+    -1,
+    false,
+    "FAILED_PRECONDITION",
+    "Mount the volume of log.dirs writable (without :ro), or name another directory.",
+  ),
+  DIRECTORY_DENIED: row(
+    -1,
+    false,
+    "FAILED_PRECONDITION",
+    "Give the directory and all in it to the user that the broker runs as (chown -R; the image's is 1000).",
+  ),
+  NOT_ENOUGH_MEMORY: row(
+    -1,
+    false,
+    "RESOURCE_EXHAUSTED",
+    "Raise the memory limit of the container (docker --memory, mem_limit, resources.limits.memory).",
+  ),
+  CLOCK_OUT_OF_STEP: row(
+    -1,
+    false,
+    "FAILED_PRECONDITION",
+    "Set the clock of this machine (chronyd, ntpd), and start the broker again.",
+  ),
   PORT_IN_USE: row(
     -1,
     false,

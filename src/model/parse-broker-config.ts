@@ -6,7 +6,7 @@ import type { BrokerConfig, Listener, VoterAddress } from "./broker-config.ts";
 import { BROKER_CONFIG_KEYS, splitList, validateConfigValue } from "./config-definition.ts";
 import { configBoolean, configNumber, resolveConfig } from "./config-values.ts";
 import { groupsConfig } from "./groups-config.ts";
-import type { BrokerId } from "./ids.ts";
+import type { BrokerId, ClusterId } from "./ids.ts";
 import {
   advertisedListeners,
   interBrokerListener,
@@ -18,6 +18,7 @@ import { refuse } from "./refuse-config.ts";
 
 const DEFAULT_VOTER_PORT = 9392;
 const BROKER_ID_BOUND = 2 ** 31;
+const SOLE_NODE_ID = 1;
 
 export function parseBrokerConfig(properties: ReadonlyMap<string, string>): BrokerConfig {
   for (const [key, value] of properties) validateConfigValue("broker", key, value);
@@ -37,7 +38,9 @@ export function parseBrokerConfig(properties: ReadonlyMap<string, string>): Brok
     number("broker.heartbeat.interval.ms"),
     number("broker.session.timeout.ms"),
   );
+  checkRoles(properties, { nodeId, voters });
   return {
+    clusterId: parseClusterId(properties),
     nodeId,
     rack: properties.get("broker.rack") ?? null,
     logDirs: parseLogDirs(properties),
@@ -72,10 +75,40 @@ export function parseBrokerConfig(properties: ReadonlyMap<string, string>): Brok
   };
 }
 
+/** As Kafka's, which are random, and any other that can stand in a file and in a URL. */
+function parseClusterId(properties: ReadonlyMap<string, string>): ClusterId | null {
+  const key = "cluster.id";
+  const value = properties.get(key);
+  if (value === undefined) return null;
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(value)) {
+    refuse(key, value, "1 to 64 letters, digits, _ and -");
+  }
+  return value;
+}
+
+/** Every broker of Ottla keeps data, and those that the voters' list names vote. */
+function checkRoles(
+  properties: ReadonlyMap<string, string>,
+  own: { readonly nodeId: BrokerId; readonly voters: readonly VoterAddress[] },
+): void {
+  const key = "process.roles";
+  const value = properties.get(key);
+  if (value === undefined) return;
+  const roles = splitList(value);
+  const votes = own.voters.some(({ id }) => id === own.nodeId);
+  if (roles.includes("broker") && roles.includes("controller") === votes) return;
+  const reason = `controller.quorum.voters ${votes ? "names" : "does not name"} node ${own.nodeId}`;
+  refuse(key, value, `${votes ? "broker,controller" : "broker"}: ${reason}`);
+}
+
+/** A broker that is a cluster of its own needs no number; of several each must be given its own. */
 function parseNodeId(properties: ReadonlyMap<string, string>): BrokerId {
   const value = properties.get("node.id") ?? properties.get("broker.id");
   const allowed = `an integer of 0 to ${BROKER_ID_BOUND - 1}`;
-  if (value === undefined) refuse("node.id", undefined, allowed);
+  if (value === undefined) {
+    if (!properties.has("controller.quorum.voters")) return SOLE_NODE_ID;
+    refuse("node.id", undefined, allowed);
+  }
   const other = properties.get("broker.id");
   if (other !== undefined && Number(other) !== Number(value)) {
     refuse("broker.id", other, `the value of node.id, ${value}`);

@@ -201,6 +201,14 @@ describe("the cluster", () => {
   });
 
   it("tells of a broker that died, of the leaders that moved, and starts it again", async () => {
+    const watch = spawnCommand("cluster describe --watch --output json".split(" "), {
+      environment,
+    });
+    const chunks: Buffer[] = [];
+    watch.stdout?.on("data", (chunk: Buffer) => chunks.push(chunk));
+    const watched = () => jsonLines(Buffer.concat(chunks).toString());
+    const news = () => watched().flatMap(({ events: told }) => (told ?? []) as string[]);
+    await eventually("the watch has begun", () => watched().length > 0);
     const seen = events.length;
     const victim = events.find(({ event, broker }) => event === "broker-started" && broker === 2);
     process.kill(victim?.pid as number, "SIGKILL");
@@ -219,6 +227,13 @@ describe("the cluster", () => {
       restartInMs: 3_000,
     });
     await run(["produce", "moving"], "still written\n");
+    await eventually("the watch has told it too", () =>
+      ["broker 2 is fenced", "broker 2 is alive"].every((one) => news().includes(one)),
+    );
+    expect(news().join("\n")).toMatch(/^moving-\d is led by broker [13] \(before: broker 2;/m);
+    const ended = new Promise<number | null>((resolve) => watch.once("close", resolve));
+    watch.kill("SIGINT");
+    expect(await ended).toBe(0);
   });
 
   it("stops at Ctrl-C, keeps its data, and its directories can be verified", async () => {

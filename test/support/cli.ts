@@ -1,6 +1,7 @@
 /** Runs the built command as a user does: another process, its output and its exit code. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
+import { isBrokerVariable } from "../../src/main/environment.ts";
 import { PACKAGE_ROOT } from "../../src/main/package-root.ts";
 
 export interface CommandResult {
@@ -23,7 +24,7 @@ export function spawnCommand(
   words: readonly string[],
   options: Pick<CommandOptions, "environment" | "cwd"> = {},
 ): ChildProcess {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("OTTLA_"));
+  const inherited = Object.entries(process.env).filter(([name]) => !isBrokerVariable(name));
   return spawn(process.execPath, [COMMAND, ...words], {
     cwd: options.cwd,
     env: { ...Object.fromEntries(inherited), ...options.environment },

@@ -103,6 +103,7 @@ export function brokerConfig(id: number, shape: ClusterShape): BrokerConfig {
     port: INTERNAL_PORT,
   }));
   return {
+    clusterId: null,
     nodeId: id,
     rack: null,
     logDirs: [LOG_DIR],

@@ -1,11 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { formatProperties } from "../../../src/main/local-cluster.ts";
-import {
-  environmentProperties,
-  parseAssignment,
-  parseProperties,
-} from "../../../src/main/properties.ts";
+import { parseAssignment, parseProperties } from "../../../src/main/properties.ts";
 import { OttlaError } from "../../../src/model/errors.ts";
 
 function parse(text: string): Record<string, string> {
@@ -79,19 +75,6 @@ describe("parseProperties", () => {
         expect(parseProperties(formatProperties(map), "test")).toEqual(map);
       }),
     );
-  });
-});
-
-describe("environmentProperties", () => {
-  it("maps _ to ., __ to _ and ___ to -", () => {
-    const properties = environmentProperties({
-      OTTLA_LOG_DIRS: "/data",
-      OTTLA_A__B___C: "x",
-      OTTLA_BOOTSTRAP_SERVERS: "a:1",
-      PATH: "/bin",
-      OTTLAX: "no",
-    });
-    expect(Object.fromEntries(properties)).toEqual({ "log.dirs": "/data", "a_b-c": "x" });
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { OttlaError } from "../../../src/model/errors.ts";
+import type { OttlaError } from "../../../src/model/errors.ts";
 import { keysWithoutEffect, parseBrokerConfig } from "../../../src/model/parse-broker-config.ts";
 
 function parse(properties: Record<string, string>) {
@@ -134,6 +134,16 @@ describe("parseBrokerConfig", () => {
     [{ "controller.quorum.voters": "1@a:1,1@b:2" }, "each id once"],
     [{ "controller.quorum.voters": "host:9392" }, "id@host:port"],
     [{ "controller.quorum.voters": "1@:9392" }, "a host and a port"],
+    [{ "cluster.id": "a cluster" }, "letters, digits"],
+    [{ "process.roles": "controller" }, "allowed is broker,controller"],
+    [
+      {
+        "process.roles": "broker,controller",
+        "controller.quorum.voters": "2@b:1",
+        "advertised.listeners": "GRPC://a:1,INTERNAL://a:2",
+      },
+      "controller.quorum.voters does not name node 1",
+    ],
     [{ "broker.session.timeout.ms": "300" }, "two heartbeat intervals"],
     [{ "auto.create.topic.enable": "true" }, "did you mean auto.create.topics.enable?"],
     [{ "request.timeout.ms": "0" }, "at least 1"],
@@ -147,8 +157,11 @@ describe("parseBrokerConfig", () => {
     expect(refusal(properties)).toContain(expected);
   });
 
-  it("needs a node.id", () => {
-    expect(() => parseBrokerConfig(new Map([["log.dirs", "/data"]]))).toThrow(OttlaError);
+  it("needs a node.id unless it is a cluster of its own", () => {
+    const log = ["log.dirs", "/data"] as const;
+    expect(parseBrokerConfig(new Map([log])).nodeId).toBe(1);
+    const several = new Map([log, ["controller.quorum.voters", "1@a:1,2@b:1"]]);
+    expect(() => parseBrokerConfig(several)).toThrow("node.id is missing");
   });
 
   it("tells which given keys nothing reads", () => {

@@ -3,7 +3,13 @@
  * lose the tail of its log without a word; a log that ends below its mark has lost batches that
  * this broker has vouched for. A mark is never above what is fsynced, and at most a second late.
  *
- *   crc u32 · version i32 · count i32 · per replica: length of its key i16, key, end i64
+ * It also says which leader epoch wrote the last batch below it. A batch bears its epoch outside its
+ * CRC (the leader writes it there), and truncation is decided by it: of a log whose end says another
+ * one, nothing can be believed.
+ *
+ *   crc u32 · version i32 · count i32 · per replica: length of its key i16, key, end i64, epoch i32
+ *
+ * Version 1 had no epochs.
  */
 import {
   readInt16,
@@ -16,43 +22,61 @@ import {
   writeInt32,
   writeInt64,
 } from "../base/bytes.ts";
-import type { Offset } from "../model/ids.ts";
+import type { LeaderEpoch, Offset } from "../model/ids.ts";
 import type { Crc32c } from "../ports/codecs.ts";
 import type { Files } from "../ports/files.ts";
 import { Serial } from "./serial.ts";
 
-const VERSION = 1;
+const VERSION = 2;
+const VERSION_WITHOUT_EPOCHS = 1;
 const HEADER_BYTES = 12;
+const UNKNOWN_EPOCH: LeaderEpoch = -1;
+
+export interface DurableMark {
+  /** Exclusive. */
+  readonly end: Offset;
+  /** Of the batch that ends there; -1: unknown, or there is none. */
+  readonly epoch: LeaderEpoch;
+}
+
+const NO_MARK: DurableMark = { end: 0, epoch: UNKNOWN_EPOCH };
 
 /** Undefined if the bytes are damaged. */
-export function decodeMarks(bytes: Uint8Array, crc32c: Crc32c): Map<string, Offset> | undefined {
+export function decodeMarks(
+  bytes: Uint8Array,
+  crc32c: Crc32c,
+): Map<string, DurableMark> | undefined {
   if (bytes.length < HEADER_BYTES) return undefined;
   if (crc32c(bytes.subarray(4)) >>> 0 !== readUint32(bytes, 0)) return undefined;
-  if (readInt32(bytes, 4) !== VERSION) return undefined;
-  const marks = new Map<string, Offset>();
+  const version = readInt32(bytes, 4);
+  if (version !== VERSION && version !== VERSION_WITHOUT_EPOCHS) return undefined;
+  const marks = new Map<string, DurableMark>();
   const count = readInt32(bytes, 8);
   let at = HEADER_BYTES;
   for (let index = 0; index < count; index++) {
     const length = readInt16(bytes, at);
     const key = text(bytes.subarray(at + 2, at + 2 + length));
-    marks.set(key, readInt64(bytes, at + 2 + length));
-    at += 2 + length + 8;
+    at += 2 + length;
+    const epoch = version === VERSION ? readInt32(bytes, at + 8) : UNKNOWN_EPOCH;
+    marks.set(key, { end: readInt64(bytes, at), epoch });
+    at += version === VERSION ? 12 : 8;
   }
   return marks;
 }
 
-export function encodeMarks(marks: ReadonlyMap<string, Offset>, crc32c: Crc32c): Uint8Array {
-  const keys = [...marks].map(([key, end]) => ({ key: utf8(key), end }));
-  const size = keys.reduce((sum, { key }) => sum + 2 + key.length + 8, HEADER_BYTES);
+export function encodeMarks(marks: ReadonlyMap<string, DurableMark>, crc32c: Crc32c): Uint8Array {
+  const keys = [...marks].map(([key, mark]) => ({ key: utf8(key), ...mark }));
+  const size = keys.reduce((sum, { key }) => sum + 2 + key.length + 12, HEADER_BYTES);
   const bytes = new Uint8Array(size);
   writeInt32(bytes, 4, VERSION);
   writeInt32(bytes, 8, keys.length);
   let at = HEADER_BYTES;
-  for (const { key, end } of keys) {
+  for (const { key, end, epoch } of keys) {
     writeInt16(bytes, at, key.length);
     bytes.set(key, at + 2);
     writeInt64(bytes, at + 2 + key.length, end);
-    at += 2 + key.length + 8;
+    writeInt32(bytes, at + 2 + key.length + 8, epoch);
+    at += 2 + key.length + 12;
   }
   writeInt32(bytes, 0, crc32c(bytes.subarray(4)));
   return bytes;
@@ -66,14 +90,14 @@ export interface DurableMarksOptions {
 
 export class DurableMarks {
   readonly #options: DurableMarksOptions;
-  readonly #marks: Map<string, Offset>;
+  readonly #marks: Map<string, DurableMark>;
   readonly #serial = new Serial();
   #scheduled: Promise<void> | undefined;
   #changed = false;
   /** The file was there and failed its CRC: what it vouched for is unknown. */
   readonly damaged: boolean;
 
-  private constructor(options: DurableMarksOptions, marks: Map<string, Offset> | undefined) {
+  private constructor(options: DurableMarksOptions, marks: Map<string, DurableMark> | undefined) {
     this.#options = options;
     this.#marks = marks ?? new Map();
     this.damaged = marks === undefined;
@@ -85,19 +109,29 @@ export class DurableMarks {
     return new DurableMarks(options, marks);
   }
 
-  /** 0 if nothing was ever fsynced. */
-  get(replica: string): Offset {
-    return this.#marks.get(replica) ?? 0;
+  /** At 0 if nothing was ever fsynced. */
+  get(replica: string): DurableMark {
+    return this.#marks.get(replica) ?? NO_MARK;
   }
 
   replicas(): readonly string[] {
     return [...this.#marks.keys()];
   }
 
-  set(replica: string, end: Offset): void {
-    if (this.#marks.get(replica) === end) return;
-    this.#marks.set(replica, end);
+  set(replica: string, { end, epoch }: DurableMark): void {
+    const old = this.#marks.get(replica);
+    if (old?.end === end && old.epoch === epoch) return;
+    this.#marks.set(replica, { end, epoch });
     this.#changed = true;
+  }
+
+  /**
+   * The replica has not what the mark vouches for: it stays, until the replica holds as much again,
+   * but that may be of another leader's then.
+   */
+  forgetEpoch(replica: string): void {
+    const { end } = this.get(replica);
+    if (end > 0) this.set(replica, { end, epoch: UNKNOWN_EPOCH });
   }
 
   delete(replica: string): void {

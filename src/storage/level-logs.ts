@@ -397,7 +397,7 @@ export class LevelLogs implements Logs {
     const { head, damaged } = directory.states.get(key);
     const cleanEnd = head?.cleanEnd ?? undefined;
     if (damaged || head?.cut || cleanEnd === undefined) return false;
-    return cleanEnd >= directory.marks.get(key);
+    return cleanEnd >= directory.marks.get(key).end;
   }
 
   #context({ key, name, directory, path }: ReplicaSlot): LogContext {
@@ -424,7 +424,10 @@ export class LevelLogs implements Logs {
       slot.log = undefined;
       // What this life vouched for counts, also where the mark on disk is a second behind.
       const { marks } = slot.directory;
-      marks.set(slot.key, Math.max(marks.get(slot.key), failed.durableEndOffset));
+      const end = failed.durableEndOffset;
+      if (end > marks.get(slot.key).end) {
+        marks.set(slot.key, { end, epoch: failed.epochs.epochAt(end - 1) });
+      }
     }
     if (slot.directory.states.failure !== undefined) await slot.directory.reopenStates();
     if (slot.suspicion !== undefined) await this.#verify(slot, slot.suspicion, rebuildable);
@@ -502,6 +505,8 @@ export class LevelLogs implements Logs {
     const aside = `${path}.quarantined-${number}`;
     // The mark stays: until the replica holds as much again, every start must call it lost.
     this.#lost.set(key, slot.name);
+    directory.marks.forgetEpoch(key);
+    await directory.marks.write();
     await files.rename(path, aside);
     await directory.states.forget(key);
     await files.makeDirectory(path);

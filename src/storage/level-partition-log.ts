@@ -77,6 +77,7 @@ export class LevelPartitionLog implements PartitionLog {
   #closed = false;
   /** A truncation is under way: nothing is appended, stored reads wait. */
   #cutting = false;
+  #cutsCount = 0;
   /** Settles when the writer has nothing left to do; undefined while it rests. */
   #draining: Promise<void> | undefined;
   #flushTarget: Offset = 0;
@@ -104,6 +105,8 @@ export class LevelPartitionLog implements PartitionLog {
       assertUsable: () => this.#assertUsable(),
       assertInRange: (offset) => this.#assertInRange(offset),
       onFailed: (error) => this.#readFailed(error),
+      epochAt: (offset) => (offset < this.logStartOffset ? -1 : this.epochs.epochAt(offset)),
+      cutsCount: () => this.#cutsCount,
     });
     this.#times = new TimeLookup({
       codecs: context.ports.codecs,
@@ -610,9 +613,9 @@ export class LevelPartitionLog implements PartitionLog {
   /** A replica that lost its tail keeps the old mark until it has refetched past it. */
   #raiseMark(): void {
     const { marks } = this.#context.directory;
-    if (this.#flushedEnd > marks.get(this.#context.key)) {
-      marks.set(this.#context.key, this.#flushedEnd);
-    }
+    const end = this.#flushedEnd;
+    if (end === 0 || end < marks.get(this.#context.key).end) return;
+    marks.set(this.#context.key, { end, epoch: this.epochs.epochAt(end - 1) });
   }
 
   /** `flush.messages` and `flush.ms` of the relaxed profile. */
@@ -688,6 +691,7 @@ export class LevelPartitionLog implements PartitionLog {
     this.#assertUsable();
     assert(!this.#cutting, "one truncation at a time");
     this.#cutting = true;
+    this.#cutsCount++;
     try {
       await this.#cleaning.stop();
       await this.#exclusively(async () => {

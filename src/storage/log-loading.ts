@@ -9,7 +9,7 @@
  * that is sound but ends below its mark has lost its tail: kept, and reported.
  */
 import { isErrorCode, OttlaError, toOttlaError } from "../model/errors.ts";
-import type { Offset } from "../model/ids.ts";
+import type { LeaderEpoch, Offset } from "../model/ids.ts";
 import type { Batch } from "../record/batch.ts";
 import { LeaderEpochs } from "../replica/leader-epochs.ts";
 import { ProducerStates } from "../replica/producer-states.ts";
@@ -135,6 +135,8 @@ class LogLoader {
   #bases: Offset[] = [];
   #head: ReplicaHead;
   #mark: Offset;
+  /** -1: unknown. */
+  #markEpoch: LeaderEpoch;
   /** Nothing is left of the log: no earlier checkpoint means anything. */
   #emptied = false;
 
@@ -148,7 +150,8 @@ class LogLoader {
       cleanEnd: null,
       cut: null,
     };
-    this.#mark = directory.marks.get(key);
+    this.#mark = directory.marks.get(key).end;
+    this.#markEpoch = directory.marks.get(key).epoch;
   }
 
   async load(mode: LoadMode): Promise<LoadResult> {
@@ -197,6 +200,7 @@ class LogLoader {
     if (cut === null) return;
     await this.#deleteFrom(cut.offset, cut.reset);
     this.#emptied = cut.reset;
+    if (cut.offset < this.#mark) this.#markEpoch = -1;
     this.#mark = Math.min(this.#mark, cut.offset);
   }
 
@@ -296,6 +300,13 @@ class LogLoader {
     const defect = await this.#scan(fold);
     const { logStartOffset } = this.#head;
     const lost = this.#isLost(Math.max(fold.end, logStartOffset));
+    const otherEpoch = this.#otherEpoch(fold);
+    if (otherEpoch !== undefined) return { type: "damaged", reason: otherEpoch };
+    if (lost) {
+      const { marks } = this.#context.directory;
+      marks.forgetEpoch(this.#context.key);
+      await marks.write();
+    }
     let truncated: { from: Offset; to: Offset } | undefined;
     if (defect !== undefined) {
       const reason = `at offset ${fold.end}, durable mark ${this.#mark}: ${defect}`;
@@ -325,6 +336,16 @@ class LogLoader {
 
   #isLost(end: Offset): boolean {
     return end < this.#mark || (this.#context.directory.marks.damaged && this.#bases.length > 0);
+  }
+
+  /** Whether the last batch that was vouched for bears another epoch than it did then. */
+  #otherEpoch(fold: Fold): string | undefined {
+    const last = this.#mark - 1;
+    if (this.#markEpoch < 0 || fold.end <= last || last < this.#head.logStartOffset)
+      return undefined;
+    const epoch = fold.epochs.epochAt(last);
+    if (epoch === this.#markEpoch) return undefined;
+    return `offset ${last} bears leader epoch ${epoch}, durable was ${this.#markEpoch}`;
   }
 
   /** Folds batches until the end or a defect, which it describes. */
@@ -391,7 +412,8 @@ class LogLoader {
       );
     }
     if (this.#head.cut !== null) {
-      marks.set(key, Math.min(marks.get(key), fold.end));
+      const end = Math.min(marks.get(key).end, fold.end);
+      marks.set(key, { end, epoch: fold.epochs.epochAt(end - 1) });
       await marks.write();
     }
     const end = fold.end;

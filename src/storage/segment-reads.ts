@@ -4,9 +4,10 @@
  * place, which is then read instead.
  */
 import { assert } from "../base/assert.ts";
-import type { Offset } from "../model/ids.ts";
+import { OttlaError } from "../model/errors.ts";
+import type { LeaderEpoch, Offset } from "../model/ids.ts";
 import type { KeyValueStore } from "../ports/key-value-store.ts";
-import type { Batch } from "../record/batch.ts";
+import { type Batch, lastOffset } from "../record/batch.ts";
 import type { ReadLimits } from "./log.ts";
 import type { LogContext } from "./log-context.ts";
 import { parseStoredBatch, type Segment } from "./segment.ts";
@@ -24,6 +25,10 @@ export interface SegmentReadsSource {
   readonly assertInRange: (offset: Offset) => void;
   /** A database failed: takes the log offline and returns what the reader is told. */
   readonly onFailed: (thrown: unknown) => unknown;
+  /** The leader epoch that wrote the offset; -1 below the log's start. */
+  readonly epochAt: (offset: Offset) => LeaderEpoch;
+  /** Truncations that have begun. */
+  readonly cutsCount: () => number;
 }
 
 /** Thrown to whoever still holds a segment that the log cleaner has replaced. */
@@ -44,7 +49,9 @@ export class SegmentReads {
     return this.retrying(() => {
       const segment = this.#source.segments().findLast(({ baseOffset }) => baseOffset <= from);
       assert(segment !== undefined, `a segment holds offset ${from}`);
-      return this.search(segment, (store) => readSegment(store, from, limits, crc32c));
+      return this.#inTheirEpochs(
+        this.search(segment, (store) => readSegment(store, from, limits, crc32c)),
+      );
     });
   }
 
@@ -80,7 +87,7 @@ export class SegmentReads {
   /** The segment's next batches, from the one that holds `from` on; see `CompactableLog`. */
   async batches(segment: Segment, from: Offset, maxBytes: number): Promise<readonly Batch[]> {
     const { crc32c } = this.#source.context.ports.codecs;
-    return await this.search(segment, async (store) => {
+    const read = this.search(segment, async (store) => {
       const iterator = store.iterate({ gte: batchKey(from) });
       try {
         for (;;) {
@@ -94,5 +101,27 @@ export class SegmentReads {
         await iterator.close();
       }
     });
+    return await this.#inTheirEpochs(read);
+  }
+
+  /**
+   * The epoch that a batch bears is the one part of it that no checksum covers, as the leader writes
+   * it; but the log knows which epoch wrote which offsets. A wrong one would make a follower's log
+   * diverge, and stop its copy for good where a lower one comes next.
+   */
+  async #inTheirEpochs(read: Promise<readonly Batch[]>): Promise<readonly Batch[]> {
+    const { epochAt, cutsCount, onFailed } = this.#source;
+    const before = cutsCount();
+    const batches = await read;
+    // After a truncation the epochs are those of another log.
+    if (cutsCount() !== before) return batches;
+    for (const { header } of batches) {
+      const last = lastOffset(header);
+      const epoch = epochAt(last);
+      if (epoch < 0 || header.leaderEpoch === epoch) continue;
+      const message = `stored batch up to offset ${last} bears leader epoch ${header.leaderEpoch}, written was ${epoch}`;
+      throw onFailed(new OttlaError("CORRUPT_MESSAGE", message));
+    }
+    return batches;
   }
 }

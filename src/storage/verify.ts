@@ -227,7 +227,7 @@ async function describeReplicas(
       segments,
       logStartOffset: state?.head?.logStartOffset ?? segments[0]?.base ?? 0,
       highWatermark: state?.highWatermark ?? 0,
-      durableMark: marks?.get(keyOf(name)) ?? 0,
+      durableMark: marks?.get(keyOf(name))?.end ?? 0,
       clean: typeof state?.head?.cleanEnd === "number",
       cutOffset: state?.head?.cut?.offset ?? Number.POSITIVE_INFINITY,
       defects,

@@ -6,7 +6,7 @@ import { text } from "../../../src/base/bytes.ts";
 import type { Offset } from "../../../src/model/ids.ts";
 import { decodeChecked } from "../../../src/storage/checked-value.ts";
 import type { Checkpoint } from "../../../src/storage/checkpoint.ts";
-import { decodeMarks } from "../../../src/storage/durable-marks.ts";
+import { type DurableMark, decodeMarks } from "../../../src/storage/durable-marks.ts";
 import type { ReplicaHead } from "../../../src/storage/replica-states.ts";
 import { crc32c } from "../world/sim-codecs.ts";
 import type { SimNode } from "../world/sim-node.ts";
@@ -61,7 +61,7 @@ export class ObservedStates {
   }
 
   /** By key; empty if there is no file, or it is damaged. */
-  marks(node: string): ReadonlyMap<string, Offset> {
+  marks(node: string): ReadonlyMap<string, DurableMark> {
     const file = this.#machines.get(node)?.disk.node(MARKS_PATH);
     if (file?.type !== "file") return new Map();
     return decodeMarks(file.content, crc32c) ?? new Map();

@@ -149,7 +149,7 @@ function segments(
     const [name = ""] = path.slice(LOGS.length + 1).split("/");
     const replica = parseDirectoryName(name);
     if (replica === undefined) return [];
-    const end = ends?.get(partitionKey(replica.topicId, replica.partition)) ?? 0;
+    const end = ends?.get(partitionKey(replica.topicId, replica.partition))?.end ?? 0;
     const entries = [...node.state.entries()].filter(
       ({ key }) => isBatchKey(key) && keyOffset(key) < end,
     );

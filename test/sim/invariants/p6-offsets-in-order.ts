@@ -65,7 +65,7 @@ export function offsetsInOrder(context: RunContext): Invariant {
     },
     onLife({ node }) {
       const image = context.newestImage();
-      for (const [key, end] of context.states.marks(node.name)) {
+      for (const [key, { end }] of context.states.marks(node.name)) {
         const topic = topicOfKey(image, key);
         if (topic === undefined || !isStrict(image, topic, new Map())) continue;
         const saved = context.states.savedHighWatermark(node.name, key);

@@ -13,7 +13,7 @@ export function lostTail(context: RunContext): Invariant {
   return {
     onLife({ node, life }) {
       const found = new Map<string, string>();
-      for (const [key, mark] of context.states.marks(node.name)) {
+      for (const [key, { end: mark }] of context.states.marks(node.name)) {
         const head = context.states.head(node.name, key);
         const cut = head?.cut?.offset ?? Number.POSITIVE_INFINITY;
         const end = Math.max(

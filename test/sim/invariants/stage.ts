@@ -349,7 +349,7 @@ export class Stage {
 
   /** How far the replica was known to be durable. */
   durableMark(id: number, end: number): void {
-    const content = encodeMarks(new Map([[KEY, end]]), crc32c);
+    const content = encodeMarks(new Map([[KEY, { end, epoch: -1 }]]), crc32c);
     this.cluster.broker(id).node.disk.putFile("/data/marks", content);
   }
 

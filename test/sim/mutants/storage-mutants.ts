@@ -77,8 +77,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   {
     name: "mark-stays-above-a-cut",
     file: "src/storage/log-loading.ts",
-    find: "marks.set(key, Math.min(marks.get(key), fold.end));",
-    replace: "marks.set(key, marks.get(key));",
+    find: "const end = Math.min(marks.get(key).end, fold.end);",
+    replace: "const { end } = marks.get(key);",
     scenario: "crash-loop",
     seeds: "log",
   },

@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { utf8 } from "../../../src/base/bytes.ts";
+import { utf8, writeInt16, writeInt32, writeInt64 } from "../../../src/base/bytes.ts";
 import type { TopicConfig } from "../../../src/model/topic-config.ts";
 import type { WriteOperation } from "../../../src/ports/key-value-store.ts";
+import { decodeMarks } from "../../../src/storage/durable-marks.ts";
 import { LevelLogs } from "../../../src/storage/level-logs.ts";
 import type { PartitionLog, RecoveryReport, ReplicaName } from "../../../src/storage/log.ts";
 import { batchKey, segmentName } from "../../../src/storage/segment-keys.ts";
 import { compareReplicas, verifyDirectory } from "../../../src/storage/verify.ts";
+import { crc32c } from "../../sim/world/sim-codecs.ts";
 import { createMemoryPorts, type MemoryPorts } from "../../support/memory-ports.ts";
 import {
   appendRecords,
@@ -149,6 +151,82 @@ describe("after a crash", () => {
     expect(after.logEndOffset).toBe(8);
     expect(report.quarantined).toEqual([]);
     expect(logs.lostReplicas).toEqual(LOST);
+  });
+
+  /** The highest byte of the leader epoch, which no checksum covers. */
+  function flipEpoch(base: number, lastOffset: number): void {
+    const state = memory.node.disk.store(`${PATH}/${segmentName(base)}`, false);
+    state.get(batchKey(lastOffset))![12]! ^= 1;
+  }
+
+  test("a log that bears another leader epoch than it vouched for is put aside", async () => {
+    for (const flippedAt of [9, 5]) {
+      const { log } = await start();
+      appendRecords(log, 10, { leaderEpoch: 3 });
+      await log.flush();
+      await memory.ports.timers.sleep(MARKED_MS);
+      memory.restart();
+      flipEpoch(0, flippedAt);
+      const { log: after, report, logs } = await start();
+      expect(report.quarantined).toHaveLength(1);
+      expect(after.logEndOffset).toBe(0);
+      expect(logs.lostReplicas).toEqual(LOST);
+      // As much again, of another leader's: that is what is vouched for now.
+      appendRecords(after, 10, { leaderEpoch: 4 });
+      await after.flush();
+      memory.restart();
+      const again = await start();
+      expect(again.report.quarantined).toEqual([]);
+      expect(again.log.logEndOffset).toBe(10);
+      memory.dispose();
+      memory = createMemoryPorts();
+    }
+  });
+
+  test("a log that came to its mark again after it lost its tail is believed", async () => {
+    const { log } = await start();
+    appendRecords(log, 10);
+    await log.flush();
+    await memory.ports.timers.sleep(MARKED_MS);
+    memory.restart();
+    remove(0, 9);
+    const { log: after } = await start();
+    appendRecords(after, 1, { leaderEpoch: 1 });
+    await after.flush();
+    memory.restart();
+    const again = await start();
+    expect(again.report.quarantined).toEqual([]);
+    expect(again.logs.lostReplicas).toEqual([]);
+    expect(again.log.logEndOffset).toBe(10);
+  });
+
+  test("a batch of another leader epoch than was written is not served", async () => {
+    const { logs, log } = await start();
+    appendRecords(log, 10, { leaderEpoch: 3 });
+    appendRecords(log, 1, { leaderEpoch: 5 });
+    await logs.close({ cleanShutdownEpoch: 5 });
+    memory.restart();
+    flipEpoch(0, 4);
+    const { log: after } = await start();
+    const failed = new Promise((resolve) => {
+      after.onFailure = resolve;
+    });
+    const refused = expect(after.read(4, END)).rejects.toMatchObject({ code: "CORRUPT_MESSAGE" });
+    await Promise.all([refused, failed]);
+  });
+
+  test("marks without epochs, as earlier brokers wrote them, are read", () => {
+    const key = utf8("AAAAAAAAAAAAAAAAAAAAAA-0");
+    const bytes = new Uint8Array(12 + 2 + key.length + 8);
+    writeInt32(bytes, 4, 1);
+    writeInt32(bytes, 8, 1);
+    writeInt16(bytes, 12, key.length);
+    bytes.set(key, 14);
+    writeInt64(bytes, 14 + key.length, 77);
+    writeInt32(bytes, 0, crc32c(bytes.subarray(4)));
+    expect(decodeMarks(bytes, crc32c)).toEqual(
+      new Map([["AAAAAAAAAAAAAAAAAAAAAA-0", { end: 77, epoch: -1 }]]),
+    );
   });
 
   test("a replica whose whole directory is gone is lost too", async () => {

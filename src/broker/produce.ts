@@ -6,6 +6,7 @@ import { LIMITS } from "../model/limits.ts";
 import type { Ports } from "../ports/ports.ts";
 import { type Batch, compressionOf, stampLogAppendTime } from "../record/batch.ts";
 import { validateKeys, validateProducedBatch } from "../record/validate.ts";
+import type { DuplicateBatch } from "../replica/producer-states.ts";
 import type { AckWaiter } from "../runtime/ack-queue.ts";
 import type { LeaderReplica } from "../runtime/leader-replica.ts";
 import { openBatch } from "../storage/open-batch.ts";
@@ -22,7 +23,18 @@ const PRODUCE_LABELS = { request: "Produce" };
 /** Longest wait for the ISR: what a timer can hold. */
 const TIMEOUT_LONGEST_MS = 0x7fff_ffff;
 
-/** A batch that is appended and waits for its acknowledgement. */
+/** A batch that is in the log and waits for its acknowledgement. */
+interface PlacedProduce {
+  readonly leader: LeaderReplica;
+  readonly one: ProduceOne;
+  readonly baseOffset: Offset;
+  readonly endOffset: Offset;
+  readonly logAppendTimeMs: number;
+  readonly startedMs: number;
+  /** What is answered in place of the offsets. */
+  readonly refusal?: OttlaError;
+}
+
 class PendingProduce implements AckWaiter {
   readonly desk: ProducerDesk;
   readonly leader: LeaderReplica;
@@ -31,21 +43,11 @@ class PendingProduce implements AckWaiter {
   readonly endOffset: Offset;
   readonly logAppendTimeMs: number;
   readonly startedMs: number;
+  readonly refusal: OttlaError | undefined;
   readonly deadlineMs: number;
   readonly resolve: (result: ProduceResult) => void;
 
-  constructor(
-    desk: ProducerDesk,
-    placed: {
-      readonly leader: LeaderReplica;
-      readonly one: ProduceOne;
-      readonly baseOffset: Offset;
-      readonly endOffset: Offset;
-      readonly logAppendTimeMs: number;
-      readonly startedMs: number;
-    },
-    resolve: (result: ProduceResult) => void,
-  ) {
+  constructor(desk: ProducerDesk, placed: PlacedProduce, resolve: (result: ProduceResult) => void) {
     this.desk = desk;
     this.leader = placed.leader;
     this.one = placed.one;
@@ -53,6 +55,7 @@ class PendingProduce implements AckWaiter {
     this.endOffset = placed.endOffset;
     this.logAppendTimeMs = placed.logAppendTimeMs;
     this.startedMs = placed.startedMs;
+    this.refusal = placed.refusal;
     const timeoutMs = Math.min(Math.max(0, placed.one.timeoutMs), TIMEOUT_LONGEST_MS);
     this.deadlineMs = placed.startedMs + timeoutMs;
     this.resolve = resolve;
@@ -123,7 +126,11 @@ export class ProducerDesk {
       pending.resolve(this.#refuse(one, why, logStartOffset));
       return;
     }
-    const { baseOffset, logAppendTimeMs } = pending;
+    const { baseOffset, logAppendTimeMs, refusal } = pending;
+    if (refusal !== undefined) {
+      pending.resolve(this.#refuse(one, refusal, logStartOffset));
+      return;
+    }
     pending.resolve({
       error: undefined,
       baseOffset,
@@ -198,7 +205,19 @@ export class ProducerDesk {
     const { config, log } = leader;
     const { acks, topic } = one;
     const short = acks === -1 && leader.underMinIsr;
-    const duplicate = short ? repeatedBatch(leader, batch) : log.producers.check(batch.header);
+    let duplicate: DuplicateBatch | undefined;
+    try {
+      duplicate = short ? repeatedBatch(leader, batch) : log.producers.check(batch.header);
+    } catch (thrown) {
+      const refusal = toOttlaError(thrown);
+      const last = log.producers.get(batch.header.producerId)?.batches.at(-1);
+      if (refusal.code !== "DUPLICATE_SEQUENCE_NUMBER" || last === undefined) throw thrown;
+      // Producers take it for an acknowledgement, and it may repeat what nobody has acknowledged: a
+      // part of a batch that was split since. So it is true once all of the producer's is committed.
+      const endOffset = last.lastOffset + 1;
+      const placed = { leader, one, baseOffset: NONE, endOffset, logAppendTimeMs: NONE };
+      return this.#wait({ ...placed, startedMs, refusal });
+    }
     if (duplicate !== undefined) {
       const { baseOffset, lastOffset } = duplicate;
       const placed = { leader, one, baseOffset, endOffset: lastOffset + 1, startedMs };
@@ -221,14 +240,7 @@ export class ProducerDesk {
     return this.#wait({ leader, one, baseOffset, endOffset, logAppendTimeMs, startedMs });
   }
 
-  #wait(placed: {
-    readonly leader: LeaderReplica;
-    readonly one: ProduceOne;
-    readonly baseOffset: Offset;
-    readonly endOffset: Offset;
-    readonly logAppendTimeMs: number;
-    readonly startedMs: number;
-  }): Promise<ProduceResult> {
+  #wait(placed: PlacedProduce): Promise<ProduceResult> {
     const { acks } = placed.one;
     return new Promise((resolve) => {
       this.#inFlightBytes += placed.one.batch.length;

@@ -142,6 +142,20 @@ describe("idempotent producers", () => {
     expect(code(await desk.produce(retry, { timeoutMs: 100 }))).toBe("REQUEST_TIMED_OUT");
   });
 
+  test("a part of what was written is called a duplicate once the whole is committed", async () => {
+    desk.cluster.log(2).autoSync = false;
+    await desk.produce(desk.batch("a", { ...producer, baseSequence: 0, records: 4 }), {
+      timeoutMs: 100,
+    });
+    const half = (timeoutMs: number) =>
+      desk.produce(desk.batch("a", { ...producer, baseSequence: 0, records: 2 }), { timeoutMs });
+    expect(code(await half(100))).toBe("REQUEST_TIMED_OUT");
+    desk.cluster.log(2).autoSync = true;
+    await desk.produce(desk.batch("b", { ...producer, baseSequence: 4 }));
+    expect(code(await half(10_000))).toBe("DUPLICATE_SEQUENCE_NUMBER");
+    expect(desk.cluster.log(1).logEndOffset).toBe(5);
+  });
+
   test("a gap is refused", async () => {
     await desk.produce(desk.batch("a", { ...producer, baseSequence: 0 }));
     const gap = await desk.produce(desk.batch("c", { ...producer, baseSequence: 2 }));

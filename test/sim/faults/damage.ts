@@ -8,7 +8,7 @@ import type { Entry } from "../../../src/ports/key-value-store.ts";
 import { placeBatch, readBatchHeader } from "../../../src/record/batch.ts";
 import { decodeMarks } from "../../../src/storage/durable-marks.ts";
 import { parseDirectoryName } from "../../../src/storage/replica-names.ts";
-import { batchKey, isBatchKey, keyOffset } from "../../../src/storage/segment-keys.ts";
+import { batchKey, isBatchKey, keyOffset, segmentBase } from "../../../src/storage/segment-keys.ts";
 import type { SimBroker } from "../cluster/cluster.ts";
 import { crc32c } from "../world/sim-codecs.ts";
 import type { StoreState } from "../world/store-state.ts";
@@ -137,7 +137,10 @@ function metadataEntries(broker: SimBroker): readonly Entry[] {
   return entries.filter(({ key, value }) => key.length === 9 && value.length > 0);
 }
 
-/** Those that hold batches which the broker vouches for. */
+/**
+ * Those that hold batches which the broker vouches for, and in their place: what a cleaner has
+ * written beside them is first seen when it takes theirs.
+ */
 function segments(
   broker: SimBroker,
 ): readonly { readonly store: StoreState; readonly entries: readonly Entry[] }[] {
@@ -146,7 +149,8 @@ function segments(
   const ends = marks?.type === "file" ? decodeMarks(marks.content, crc32c) : undefined;
   return [...disk.below(LOGS)].flatMap(([path, node]) => {
     if (node.type !== "store") return [];
-    const [name = ""] = path.slice(LOGS.length + 1).split("/");
+    const [name = "", segment = ""] = path.slice(LOGS.length + 1).split("/");
+    if (segmentBase(segment) === undefined) return [];
     const replica = parseDirectoryName(name);
     if (replica === undefined) return [];
     const end = ends?.get(partitionKey(replica.topicId, replica.partition))?.end ?? 0;

@@ -33,11 +33,13 @@ export function lostTail(context: RunContext): Invariant {
     },
     onControllerRequest({ from, name, body }) {
       if (name !== "register-broker") return;
-      const { faultsCount } = context.diskOf(from.node);
-      if (faultsCount > (faultsBefore.get(`${from.node} ${from.life}`) ?? 0)) return;
+      const id = `${from.node} ${from.life}`;
+      const gone = missing.get(id) ?? new Map<string, string>();
+      if (gone.size === 0) return;
+      if (context.diskOf(from.node).faultsCount > (faultsBefore.get(id) ?? 0)) return;
       const { lostReplicas } = body as RegisterBroker;
       const told = new Set(lostReplicas.map((one) => partitionKey(one.topicId, one.partition)));
-      for (const [key, what] of missing.get(`${from.node} ${from.life}`) ?? []) {
+      for (const [key, what] of gone) {
         if (told.has(key) || partitionByKey(context.newestImage(), key) === undefined) continue;
         context.fail(
           "S3 a lost tail is reported",

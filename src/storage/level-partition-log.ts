@@ -32,7 +32,7 @@ import { batchKey } from "./segment-keys.ts";
 import { SegmentLayout } from "./segment-layout.ts";
 import { SegmentReads } from "./segment-reads.ts";
 import { Serial } from "./serial.ts";
-import { isRefusal, storageError } from "./storage-error.ts";
+import { isRefusal, outOfRange, storageError } from "./storage-error.ts";
 import { TailCache, unpinned } from "./tail-cache.ts";
 import { TimeLookup } from "./time-lookup.ts";
 
@@ -406,10 +406,7 @@ export class LevelPartitionLog implements PartitionLog {
 
   #assertInRange(offset: Offset): void {
     if (offset >= this.logStartOffset && offset <= this.#logEndOffset) return;
-    throw new OttlaError(
-      "OFFSET_OUT_OF_RANGE",
-      `offset ${offset}, allowed are ${this.logStartOffset} to ${this.#logEndOffset}`,
-    );
+    throw outOfRange(offset, this.logStartOffset, this.#logEndOffset);
   }
 
   #take(batch: Batch, nowMs: number): void {

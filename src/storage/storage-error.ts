@@ -1,5 +1,6 @@
 import { AssertionError } from "../base/assert.ts";
 import { type ErrorCode, OttlaError, toOttlaError } from "../model/errors.ts";
+import type { Offset } from "../model/ids.ts";
 
 const KEPT: ReadonlySet<ErrorCode> = new Set([
   "KAFKA_STORAGE_ERROR",
@@ -25,4 +26,8 @@ export function isRefusal(error: unknown): boolean {
   if (error instanceof AssertionError) return true;
   const { code } = toOttlaError(error);
   return code === "OFFSET_OUT_OF_RANGE" || code === "CLOSED";
+}
+
+export function outOfRange(offset: Offset, start: Offset, end: Offset): OttlaError {
+  return new OttlaError("OFFSET_OUT_OF_RANGE", `offset ${offset}, allowed are ${start} to ${end}`);
 }

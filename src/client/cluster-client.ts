@@ -37,6 +37,7 @@ export class ClusterClient {
   /** Which known broker is asked first: the same one as long as it answers, so that what a call
    * changed is seen by the next. */
   #turn: number;
+  #answeredLast: BrokerAddress | undefined;
   #known = false;
   #closed = false;
 
@@ -142,6 +143,18 @@ export class ClusterClient {
     return this.cache.applyHint({ topic, partition, leader, leaderEpoch }, { host, port });
   }
 
+  /**
+   * The next question goes to another broker, since the last answer was no help. A broker that the
+   * others do not reach answers a client that does reach it at once, and names itself as the leader
+   * of what it once led: whoever asked only it would wait until it is healed.
+   */
+  askAnother(): void {
+    if (this.#answeredLast === undefined) return;
+    // As if it had failed: those that failed before it are asked before it again.
+    this.#failedAtMs.set(addressText(this.#answeredLast), this.nowMs());
+    this.#answeredLast = undefined;
+  }
+
   close(): void {
     this.#closed = true;
     for (const connection of this.#connections.values()) connection.close();
@@ -195,6 +208,7 @@ export class ClusterClient {
     try {
       const response = await this.#connectionTo(address).call(name, request, options);
       this.#failedAtMs.delete(key);
+      this.#answeredLast = address;
       return response;
     } catch (thrown) {
       const error = toOttlaError(thrown);

@@ -244,6 +244,8 @@ export class ConsumerDriver {
         if (this.#cluster.cache.brokers().length === 0) this.core.failAll(toOttlaError(thrown));
         this.touch();
       }
+      // Whatever is asked next, now or when the next leader is silent, is asked elsewhere.
+      this.#cluster.askAnother();
       // What came is drained before the loop decides whether to go on.
       const waitMs = retryDelayMs(this.#cluster.nowMs() - sinceMs, RETRY_LIMITS);
       await timers.sleep(waitMs, this.#closing.signal);

@@ -71,6 +71,7 @@ export async function callCoordinators<Result extends GroupResult>(
         if (!error.retriable) throw error;
       }
     };
+    if (round > 0) cluster.askAnother();
     const found = await findCoordinators(cluster, missing, refused, {
       ...options,
       timeoutMs: leftMs,

@@ -321,6 +321,9 @@ export class GroupDriver {
     const { groupId, requestTimeoutMs: timeoutMs } = this.#options.core;
     const options = { timeoutMs, signal: this.#closing.signal, hedge: true };
     const response = await this.#cluster.find("FindCoordinator", { groupIds: [groupId] }, options);
+    // A coordinator that is cut off from the others says that it is the one: another lookup asks
+    // somebody else.
+    this.#cluster.askAnother();
     const found = response.coordinators[0];
     if (found === undefined || found.error !== null) {
       throw found?.error ? errorFrom(found.error) : noCoordinator(groupId);

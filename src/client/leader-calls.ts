@@ -59,6 +59,7 @@ export async function callLeaders<Item extends TopicPartitionMessage, Result ext
     }
     const unknown = missing.some((item) => leaderOf(cluster, item) === NONE);
     if (round > 0 || unknown) {
+      if (round > 0) cluster.askAnother();
       lastError = (await refreshLeaders(cluster, missing, leftMs, options)) ?? lastError;
       const hopeless =
         lastError?.code === "UNKNOWN_TOPIC_OR_PARTITION" && spentMs > UNKNOWN_TOPIC_MS;

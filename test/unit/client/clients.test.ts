@@ -148,6 +148,16 @@ describe("producer", () => {
     expect((await sent).offset).toBe(1);
   });
 
+  it("leaves a leader that is cut off from the others, whatever that one still says", async () => {
+    const cluster = new MemoryCluster();
+    cluster.createTopic("t", 1);
+    await using producer = producerOf(cluster);
+    await producer.send({ topic: "t", value: "0" });
+    cluster.cutOff(1);
+    cluster.moveLeaders(1);
+    expect((await producer.send({ topic: "t", value: "1" })).offset).toBe(1);
+  });
+
   it("follows the hint of a refusal without asking for metadata", async () => {
     const cluster = new MemoryCluster();
     cluster.createTopic("t", 1);
@@ -386,6 +396,18 @@ describe("consumer", () => {
         values.map(Number).filter((each) => each % 2 === parity),
       );
     }
+  });
+
+  it("leaves a leader that is cut off from the others, whatever that one still says", async () => {
+    const cluster = await written(1, numbers(0, 10));
+    await using consumer = consumerOf(cluster);
+    await consumer.assign([{ topic: "t", partition: 0 }]);
+    expect(await read(consumer, 10)).toEqual(numbers(0, 10));
+    cluster.cutOff(1);
+    cluster.moveLeaders(1);
+    await using producer = producerOf(cluster, { bootstrapServers: "memory:2" });
+    for (const value of numbers(10, 20)) await producer.send({ topic: "t", partition: 0, value });
+    expect(await read(consumer, 10)).toEqual(numbers(10, 20));
   });
 
   it("delivers nothing of a paused partition and goes on where it stood", async () => {

@@ -58,6 +58,8 @@ export class MemoryCluster implements Transport {
   readonly dead = new Set<number>();
   /** Keeps connections and answers nothing. */
   readonly frozen = new Set<number>();
+  /** Of brokers that the others do not reach, and clients do: what they know of leaders. */
+  readonly #cutOff = new Map<number, ReadonlyMap<string, readonly MemoryPartition[]>>();
   /** The next batches are refused with these, before they are appended. */
   readonly refusals: string[] = [];
   producerIds = 0;
@@ -98,6 +100,18 @@ export class MemoryCluster implements Transport {
     this.dead.add(brokerId);
     this.breakConnections(brokerId);
     this.moveLeaders(brokerId);
+  }
+
+  /** Connections stay and questions are answered, with what was; nothing new is written or read. */
+  cutOff(brokerId: number): void {
+    const copies = [...this.topics].map(
+      ([name, partitions]) => [name, partitions.map((each) => ({ ...each }))] as const,
+    );
+    this.#cutOff.set(brokerId, new Map(copies));
+  }
+
+  #silent(brokerId: number): boolean {
+    return this.frozen.has(brokerId) || this.#cutOff.has(brokerId);
   }
 
   breakConnections(brokerId: number): void {
@@ -143,7 +157,7 @@ export class MemoryCluster implements Transport {
         this.unaryCalls.push(name);
         if (this.frozen.has(brokerId))
           return new Promise<UnaryCalls[Name]["response"]>(() => undefined);
-        return later(() => this.#call(name, request) as UnaryCalls[Name]["response"]);
+        return later(() => this.#call(brokerId, name, request) as UnaryCalls[Name]["response"]);
       },
       openProduce: (events) => this.#openProduce(brokerId, events),
       openFetch: (events) => this.#openFetch(brokerId, events),
@@ -155,10 +169,13 @@ export class MemoryCluster implements Transport {
     };
   }
 
-  #call(name: UnaryName, request: unknown): unknown {
+  #call(brokerId: number, name: UnaryName, request: unknown): unknown {
     switch (name) {
       case "Metadata":
-        return this.#metadata(request as UnaryCalls["Metadata"]["request"]);
+        return this.#metadata(
+          request as UnaryCalls["Metadata"]["request"],
+          this.#cutOff.get(brokerId) ?? this.topics,
+        );
       case "InitProducerId":
         return { error: null, producerId: this.producerIds++, producerEpoch: 0 };
       case "ListOffsets":
@@ -168,8 +185,11 @@ export class MemoryCluster implements Transport {
     }
   }
 
-  #metadata({ noTopics, topics }: UnaryCalls["Metadata"]["request"]) {
-    const names = noTopics ? [] : topics.length > 0 ? topics : [...this.topics.keys()];
+  #metadata(
+    { noTopics, topics }: UnaryCalls["Metadata"]["request"],
+    known: ReadonlyMap<string, readonly MemoryPartition[]>,
+  ) {
+    const names = noTopics ? [] : topics.length > 0 ? topics : [...known.keys()];
     return {
       clusterId: "memory",
       controllerId: 1,
@@ -177,7 +197,7 @@ export class MemoryCluster implements Transport {
         .filter((id) => !this.dead.has(id))
         .map((id) => ({ id, host: HOST, port: id, rack: "" })),
       topics: names.map((name) => {
-        const partitions = this.topics.get(name);
+        const partitions = known.get(name);
         const missing = message("UNKNOWN_TOPIC_OR_PARTITION", `no topic ${name}`);
         return {
           name,
@@ -235,7 +255,7 @@ export class MemoryCluster implements Transport {
       send: (request) => {
         const copy = request.partitions.map((each) => ({ ...each, batch: each.batch.slice() }));
         setImmediate(() => {
-          if (!this.#produces.has(stream) || this.frozen.has(brokerId)) return;
+          if (!this.#produces.has(stream) || this.#silent(brokerId)) return;
           const partitions = copy.map((each) => this.#append(brokerId, each));
           this.#serve();
           if (request.acks !== 0) {
@@ -295,7 +315,7 @@ export class MemoryCluster implements Transport {
   /** Sends what open fetches may have: one batch at a time, as long as there is credit. */
   #serve(): void {
     for (const stream of this.#fetches) {
-      if (this.frozen.has(stream.brokerId)) continue;
+      if (this.#silent(stream.brokerId)) continue;
       for (const [handle, fetch] of stream.fetches) {
         const partition = this.partition(fetch.start.topic, fetch.start.partition);
         const answer = (error: ErrorMessage | null, batches: Uint8Array) => {

@@ -2,8 +2,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { PACKAGE_ROOT } from "../../src/main/package-root.ts";
 
-const DEPLOY = join(import.meta.dirname, "..", "..", "deploy");
+const DEPLOY = join(PACKAGE_ROOT, "deploy");
 export const PROMETHEUS_DIRECTORY = join(DEPLOY, "prometheus");
 export const DASHBOARDS_DIRECTORY = join(DEPLOY, "grafana", "dashboards");
 export const RUNBOOK_FILE = join(DEPLOY, "RUNBOOK.md");

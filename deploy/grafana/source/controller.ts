@@ -69,7 +69,7 @@ export const CONTROLLER_DASHBOARD: Dashboard = {
     ]),
     lines("Metadata not yet applied", [
       {
-        expr: `max(${CONTROLLER}lastcommittedrecordoffset{${C}}) - max by (instance) (kafka_server_broker_metadata_metrics_last_applied_record_offset{${C}})`,
+        expr: `scalar(max(${CONTROLLER}lastcommittedrecordoffset{${C}})) - max by (instance) (kafka_server_broker_metadata_metrics_last_applied_record_offset{${C}})`,
         legend,
       },
       {

@@ -10,6 +10,7 @@ const TOPIC = "orders";
 
 /** What a cluster without troubles has no sample of, and why. */
 const QUIET: Readonly<Record<string, string>> = {
+  ottla_connections_refused_total: "only after clients that break the rules, by what they did",
   ottla_consumergroup_series_dropped: "only where there are too many groups",
   ottla_storage_recoveries_total: "only after an unclean stop, by what was found",
 };

@@ -34,7 +34,7 @@ export interface FuzzOptions {
   readonly onProgress?: (done: number) => void;
 }
 
-interface Sample {
+export interface Sample {
   readonly api: ApiName;
   readonly version: number;
   readonly part: "request" | "response";
@@ -98,7 +98,7 @@ function fuzz({ seed, inputs, onProgress }: FuzzOptions): FuzzResult {
   return { inputs, accepted, refused: inputs - accepted, refusals };
 }
 
-function makeSamples(chance: Prng): Sample[] {
+export function makeSamples(chance: Prng): Sample[] {
   const definitions = new Map(oracleApis().map((each) => [each.name, each]));
   return API_NAMES.flatMap((api) => {
     const definition = definitions.get(api);
@@ -125,7 +125,7 @@ function makeSamples(chance: Prng): Sample[] {
   });
 }
 
-function damage(frame: Uint8Array, other: Uint8Array, chance: Prng): Uint8Array {
+export function damage(frame: Uint8Array, other: Uint8Array, chance: Prng): Uint8Array {
   const kind = chance.below(8);
   if (kind === 0) return frame.subarray(0, chance.below(frame.length + 1));
   if (kind === 1) return Uint8Array.from({ length: chance.below(64) }, () => chance.below(256));

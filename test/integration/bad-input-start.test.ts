@@ -112,9 +112,10 @@ describe("ports", () => {
     server.close();
   });
 
-  it.each(["GRPC", "INTERNAL", "HTTP"])("refuses a %s port in use and names it", async (name) => {
-    const ports = await freePorts(2);
-    const others = ["GRPC", "INTERNAL", "HTTP"].filter((other) => other !== name);
+  const protocols = ["PLAINTEXT", "GRPC", "INTERNAL", "HTTP"];
+  it.each(protocols)("refuses a %s port in use and names it", async (name) => {
+    const ports = await freePorts(3);
+    const others = protocols.filter((other) => other !== name);
     const listeners = [
       `${name}://127.0.0.1:${taken}`,
       ...others.map((other, index) => `${other}://127.0.0.1:${ports[index]}`),

@@ -37,6 +37,8 @@ export interface RequestServer {
 
 /** What all connections of the door share. */
 export interface ConnectionHost {
+  /** Requests wait while it is false; `onRoom` tells when it no longer is. */
+  readonly serves: boolean;
   /** Bytes of requests, whole or not, and how they change. */
   onHeld(connection: Connection, bytes: number): void;
   /** Whether the door is too full for a connection that already holds so much. */
@@ -129,9 +131,9 @@ export class Connection {
     return () => this.#closers.delete(callback);
   }
 
-  /** The door has room again. */
+  /** The door has room again, or begins to serve. */
   onRoom(): void {
-    this.#adjustReading();
+    if (!this.#closed) this.#pump();
   }
 
   /**
@@ -208,9 +210,8 @@ export class Connection {
   }
 
   #mayBegin(frame: Uint8Array): boolean {
-    if (this.#muted !== undefined || this.stream.queuedBytes > LIMITS.kafkaUnreadBytes) {
-      return false;
-    }
+    if (!this.#host.serves || this.#muted !== undefined) return false;
+    if (this.stream.queuedBytes > LIMITS.kafkaUnreadBytes) return false;
     const last = this.#running.at(-1);
     if (last === undefined) return true;
     return (

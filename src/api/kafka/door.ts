@@ -33,6 +33,8 @@ export interface KafkaListener {
 /** How often connections are looked at for being overdue. */
 const SWEEP_MS = 2_000;
 const UNREAD_AGE_MS = 50;
+/** How often a starting broker is asked whether it is ready. */
+const READY_LOOK_MS = 20;
 /** How long answers under way may take once a listener closes. */
 const CLOSE_GRACE_MS = 1_000;
 
@@ -43,6 +45,7 @@ export class KafkaDoor implements ConnectionHost, DoorState {
     (left, right) => APIS[left].key - APIS[right].key,
   );
   readonly #ports: Ports;
+  readonly #broker: DoorApi;
   readonly #streams: ByteStreams;
   readonly #requests: KafkaRequests;
   readonly #connections = new Set<Connection>();
@@ -53,10 +56,13 @@ export class KafkaDoor implements ConnectionHost, DoorState {
   #unreadBytes = 0;
   #unreadAtMs = 0;
   #sweep: Timer | undefined;
+  #serves = false;
+  #waiting: Timer | undefined;
 
   /** Throws INVALID_CONFIG. */
   constructor({ broker, ports, streams, config }: KafkaDoorOptions) {
     this.#ports = ports;
+    this.#broker = broker;
     this.#streams = streams;
     this.config = kafkaDoorConfig(config);
     this.fetchSessions = new FetchSessions(ports, this.config.fetchSessionsCount);
@@ -73,10 +79,30 @@ export class KafkaDoor implements ConnectionHost, DoorState {
       this.#accept(stream, name);
     });
     this.#listeners.add(name);
+    this.#awaitBroker();
     this.#sweep ??= this.#ports.timers.every(SWEEP_MS, () => this.#endOverdue());
     const { logger } = this.#ports;
     logger.info("clients may connect", { listener: name, host, port: bound.address.port });
     return { port: bound.address.port, close: () => this.#close(name, bound) };
+  }
+
+  /**
+   * Whoever connects before the broker has caught up waits, as with Kafka: it would be told that
+   * topics are not there which it only has not read of yet. Later lapses are for errors to tell.
+   */
+  get serves(): boolean {
+    return this.#serves;
+  }
+
+  #awaitBroker(): void {
+    if (this.#serves || this.#listeners.size === 0) return;
+    if (this.#broker.health().ready) {
+      this.#serves = true;
+      for (const connection of this.#connections) connection.onRoom();
+    } else {
+      this.#waiting?.cancel();
+      this.#waiting = this.#ports.timers.after(READY_LOOK_MS, () => this.#awaitBroker());
+    }
   }
 
   /** Counted anew now and then: to ask ten thousand connections at each fetch would cost more. */
@@ -178,6 +204,7 @@ export class KafkaDoor implements ConnectionHost, DoorState {
     await closed;
     cut.cancel();
     if (this.#listeners.size > 0) return;
+    this.#waiting?.cancel();
     this.#sweep?.cancel();
     this.#sweep = undefined;
   }

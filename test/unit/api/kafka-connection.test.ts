@@ -27,6 +27,7 @@ let closed: CloseReason | undefined;
 let defects: unknown[];
 let heldBytes: number;
 let doorIsFull: boolean;
+let doorServes: boolean;
 let connection: Connection;
 
 /** Requests are of two kinds and carry an id; the test answers them when it likes. */
@@ -48,6 +49,7 @@ beforeEach(() => {
   defects = [];
   heldBytes = 0;
   doorIsFull = false;
+  doorServes = true;
   connection = connect(server);
 });
 
@@ -60,6 +62,9 @@ function connect(requests: RequestServer): Connection {
     server: requests,
     requestMaxBytes: 2 ** 30,
     host: {
+      get serves() {
+        return doorServes;
+      },
       onHeld: (_connection, bytes) => {
         heldBytes += bytes;
       },
@@ -199,6 +204,17 @@ describe("what a client may have under way", () => {
     expect(stream.paused).toBe(true);
     doorIsFull = false;
     connection.onRoom();
+    expect(stream.paused).toBe(false);
+  });
+
+  it("waits for a door that does not serve yet", () => {
+    doorServes = false;
+    send(request(OTHER, 1));
+    expect(begun).toEqual([]);
+    expect(stream.paused).toBe(true);
+    doorServes = true;
+    connection.onRoom();
+    expect(begunIds()).toEqual([1]);
     expect(stream.paused).toBe(false);
   });
 

@@ -732,6 +732,20 @@ describe("connections", () => {
     expect(connect().ended).toBe("destroy");
   });
 
+  it("wait for a broker that has not caught up", async () => {
+    let ready = false;
+    await open({ health: () => ({ live: true, ready, reason: "" }) });
+    await send("ApiVersions", 3, SOFTWARE);
+    await memory.world.runFor(5_000);
+    expect(stream.written).toEqual([]);
+    ready = true;
+    await memory.world.runFor(20);
+    expect(answered("ApiVersions", 3).errorCode).toBe(0);
+    // Fenced for a while: what it answers then is for errors to tell.
+    ready = false;
+    expect((await ask("ApiVersions", 3, SOFTWARE)).errorCode).toBe(0);
+  });
+
   it("end when they are idle, at connections.max.idle.ms", async () => {
     await open({}, { "connections.max.idle.ms": "60000" });
     await memory.world.runFor(60_000);

@@ -143,23 +143,32 @@ export class GrpcPeerNetwork implements PeerNetwork {
   #codecOf<Channel extends PeerChannel>(channel: Channel): (typeof PEER_CODECS)[Channel] {
     const codec = PEER_CODECS[channel];
     if (channel !== "raft") return codec;
-    const { path, up, down } = codec;
-    return { path, up: this.#counting(up), down: this.#counting(down) } as typeof codec;
+    const { path, up, down } = PEER_CODECS.raft;
+    const counting = { path, up: this.#counting(up), down: this.#counting(down) };
+    return counting as unknown as typeof codec;
   }
 
-  #counting<Message>({ decode, encode }: MessageCodec<Message>): MessageCodec<Message> {
+  #counting<Message extends { readonly type: string }>({
+    decode,
+    encode,
+  }: MessageCodec<Message>): MessageCodec<Message> {
     const meter = this.#meter;
     return {
       encode: (message) => {
         const bytes = encode(message);
         const name = "kafka_server_raftchannelmetrics_outgoing_byte_total";
         meter.count(name, {}, bytes.length);
+        const isRequest = message.type.endsWith("-request");
+        if (isRequest) meter.count("kafka_server_raftchannelmetrics_request_total", {}, 1);
         return bytes;
       },
       decode: (bytes) => {
         const name = "kafka_server_raftchannelmetrics_incoming_byte_total";
         meter.count(name, {}, bytes.length);
-        return decode(bytes);
+        const message = decode(bytes);
+        const isResponse = message.type.endsWith("-response");
+        if (isResponse) meter.count("kafka_server_raftchannelmetrics_response_total", {}, 1);
+        return message;
       },
     };
   }

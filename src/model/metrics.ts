@@ -114,6 +114,14 @@ export const COUNTERS = {
     help: "Bytes of messages sent over streams of the metadata quorum.",
     labels: [],
   },
+  kafka_server_raftchannelmetrics_request_total: {
+    help: "Requests sent over streams of the metadata quorum.",
+    labels: [],
+  },
+  kafka_server_raftchannelmetrics_response_total: {
+    help: "Responses received over streams of the metadata quorum.",
+    labels: [],
+  },
   ottla_raft_leader_changes_total: {
     help: "Leaders of the metadata quorum that this broker came to know.",
     labels: [],

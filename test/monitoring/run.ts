@@ -21,7 +21,7 @@ import {
   readAlerts,
 } from "../support/monitoring-files.ts";
 import { parsePromql } from "../support/promql.ts";
-import { LightLoad } from "./light-load.ts";
+import { LightLoad, TOPICS } from "./light-load.ts";
 import type { PrometheusApi } from "./prometheus-api.ts";
 import { findPrometheus, type PrometheusBinaries } from "./prometheus-binaries.ts";
 import { PrometheusServer } from "./prometheus-server.ts";
@@ -79,7 +79,10 @@ async function monitor(directory: string, binaries: PrometheusBinaries): Promise
     say("a cluster under load is scraped");
     await rulesAreWell(server.api);
     await panelsHaveData(server.api, (where) => !where.endsWith(AFTER_FAULT));
+    await exporterSeesOne(server.api);
     await alertsFireAndClear(cluster, server.api);
+    // Leaders have moved meanwhile: their series went on.
+    await exporterSeesOne(server.api);
     await panelsHaveData(server.api, (where) => where.endsWith(AFTER_FAULT));
     await load.stop();
     checks.expect(
@@ -145,6 +148,31 @@ async function panelsHaveData(
   };
   await eventually("every panel has data", look, WITHIN_MS).catch(() => undefined);
   checks.expect(`${expressions.length} queries of dashboards find data`, missing);
+}
+
+/**
+ * kafka_exporter's dashboard sums over everything that there is, and picks one instance: what is shown
+ * once for the whole cluster must be there once, and under one.
+ */
+async function exporterSeesOne(api: PrometheusApi): Promise<void> {
+  const complaints: string[] = [];
+  const expectOne = async (expr: string, value: number): Promise<void> => {
+    const samples = await api.query(expr);
+    const [sample] = samples;
+    if (samples.length === 1 && sample?.value === value) return;
+    complaints.push(`${expr}: ${JSON.stringify(samples)}, not ${value} once`);
+  };
+  const look = async (): Promise<boolean> => {
+    complaints.length = 0;
+    await expectOne(`sum by (topic) (kafka_topic_partitions{topic="${TOPICS[0]}"})`, 6);
+    await expectOne(`count(kafka_topic_partition_current_offset{topic="${TOPICS[0]}"})`, 6);
+    await expectOne("count(count by (instance) (kafka_topic_partition_leader))", 1);
+    await expectOne("count(count by (instance) (kafka_consumergroup_lag))", 1);
+    await expectOne("count(kafka_broker_info)", 3);
+    return complaints.length === 0;
+  };
+  await eventually("the exporter's view is right", look, WITHIN_MS).catch(() => undefined);
+  checks.expect("sums as kafka_exporter's dashboards make them are right", complaints);
 }
 
 async function alertsFireAndClear(cluster: Cluster, api: PrometheusApi): Promise<void> {

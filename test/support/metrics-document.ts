@@ -113,8 +113,15 @@ what is shown once for the whole cluster one \`instance\`, the cluster's name.
 shown, but counted in \`ottla_partition_series_dropped\` and \`ottla_consumergroup_series_dropped\`. No
 label holds what a client sends, other than names of topics and groups that exist.
 
-A scrape is done in slices: after every 2 ms, or 250 replicas, the event loop is given back. Nothing
-is done for a record: batches and requests are counted in plain numbers, or in one histogram.
+## What it costs
+
+A scrape is done in slices: after every 2 ms, or 250 replicas, the event loop is given back. A broker
+that leads 1,000 partitions with two followers each has 19,400 lines to show: 60 to 200 ms of processor
+in 60 slices, of which the longest took 6 ms, or 24 ms while the code was still cold.
+
+Nothing is done for a record. A batch costs a few additions to plain numbers, a Produce one look into a
+histogram (0.4 us), a write of a log two (0.2 us each), a message of the metadata quorum two counters
+(0.04 us each).
 `;
 
 const ABSENT = `## What Kafka has and Ottla has not

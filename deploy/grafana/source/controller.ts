@@ -114,6 +114,20 @@ export const CONTROLLER_DASHBOARD: Dashboard = {
       { unit: "cps" },
     ),
     lines(
+      "Requests between nodes",
+      [
+        {
+          expr: `sum by (instance) (rate(kafka_server_raftchannelmetrics_request_total{${B}}${RATE}))`,
+          legend: "{{instance}} sent",
+        },
+        {
+          expr: `sum by (instance) (rate(kafka_server_raftchannelmetrics_response_total{${B}}${RATE}))`,
+          legend: "{{instance}} answers",
+        },
+      ],
+      { unit: "reqps" },
+    ),
+    lines(
       "Bytes between nodes",
       [
         {

@@ -10,6 +10,7 @@ import type { ReplicaManager } from "../runtime/replica-manager.ts";
 import type { Logs } from "../storage/log.ts";
 import type { BrokerHealth } from "./broker-api.ts";
 import { showPartitions } from "./partition-metrics.ts";
+import { TimeSlices } from "./time-slices.ts";
 
 export interface BrokerMetricsOptions {
   readonly self: BrokerId;
@@ -53,18 +54,28 @@ export function registerBrokerMetrics(ports: Ports, options: BrokerMetricsOption
       },
     );
     await showPartitions(set, ports, options);
+    await showTopics(set, ports, options);
   });
 }
 
-function cluster(set: SetGauge, { image: imageOf, self }: BrokerMetricsOptions): void {
+function cluster(set: SetGauge, { image: imageOf }: BrokerMetricsOptions): void {
   const image = imageOf();
   const unfenced = [...image.brokers.values()].filter(({ fenced }) => !fenced);
   set("kafka_brokers", {}, unfenced.length);
   set("kafka_server_broker_metadata_metrics_last_applied_record_offset", {}, image.index);
-  for (const { name, partitions } of image.topics.values()) {
-    // One broker of them all, so that sums are right; no call is needed to agree on it.
+}
+
+/** One broker of them all shows a topic, so that sums are right; no call is needed to agree on it. */
+async function showTopics(
+  set: SetGauge,
+  ports: Ports,
+  { image, self }: BrokerMetricsOptions,
+): Promise<void> {
+  const slices = new TimeSlices(ports);
+  for (const { name, partitions } of image().topics.values()) {
     const showing = partitions.find(({ leader }) => leader !== NONE)?.leader;
     if (showing === self) set("kafka_topic_partitions", { topic: name }, partitions.length);
+    if (slices.due) await slices.pause();
   }
 }
 

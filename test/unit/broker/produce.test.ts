@@ -239,7 +239,11 @@ test("the offsets topic is the coordinators' own", async () => {
 
 test("what came in is counted by topic", async () => {
   await desk.produce(desk.batch("a", { records: 4 }));
+  const large = desk.batch("x".repeat(1_100_000));
+  await desk.produce(large);
   const series = desk.cluster.member(1).memory.meter;
   series.collect();
+  const rejected = "kafka_server_brokertopicmetrics_bytesrejected_total";
+  expect(series.series(`${rejected}{topic="topic"}`)).toBe(large.length);
   expect(series.series('kafka_server_brokertopicmetrics_messagesin_total{topic="topic"}')).toBe(4);
 });

@@ -186,6 +186,9 @@ describe("a leader and its followers", () => {
       await cluster.until(() => cluster.log(2).durableEndOffset === 2);
       await cluster.run(150);
       expect(cluster.leader(1)?.highWatermark).toBe(reached);
+      const { meter } = cluster.member(1).memory;
+      const refused = meter.counter("kafka_server_replicamanager_failedisrupdates_total");
+      expect(refused).toBe(cluster.proposals.length);
     },
   );
 

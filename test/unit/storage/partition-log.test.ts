@@ -58,6 +58,21 @@ describe("append and read", () => {
     expect(log.queuedBytes).toBe(0);
   });
 
+  test("writes are timed, and what exceeds a tenth of a second counts as a stall", async () => {
+    const { log } = await openLog();
+    const stalled = (): number => memory.meter.counter("ottla_storage_write_stall_seconds_total");
+    appendRecords(log, 1);
+    await log.flush();
+    expect(memory.meter.observed("ottla_log_write_duration_seconds")).toHaveLength(1);
+    expect(stalled()).toBe(0);
+    memory.node.disk.hang(1_000);
+    appendRecords(log, 1);
+    await log.flush();
+    const [, slow = 0] = memory.meter.observed("ottla_log_flush_duration_seconds");
+    expect(slow).toBeGreaterThan(0.5);
+    expect(stalled()).toBeCloseTo(slow - 0.1);
+  });
+
   test("what is appended during a write rides in the next one", async () => {
     const { log } = await openLog();
     const ends: number[] = [];

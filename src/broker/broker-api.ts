@@ -51,6 +51,8 @@ export interface FetchStartOne {
   readonly offset: Offset;
   /** -1: not known. */
   readonly currentLeaderEpoch: LeaderEpoch;
+  /** Of the record before `offset`, as the client has read it (KIP-320). Default -1: not known. */
+  readonly lastFetchedEpoch?: LeaderEpoch;
   readonly maxBytes: number;
 }
 
@@ -62,6 +64,8 @@ export interface FetchedOne {
   readonly logStartOffset: Offset;
   readonly batches: readonly Batch[];
   readonly leader: LeaderHint | undefined;
+  /** With OFFSET_OUT_OF_RANGE: from here on the log is another one than the client has read. */
+  readonly divergedAt?: Offset;
 }
 
 /** A consumer's open fetch: partitions in turn, within its credit, woken by the high watermark. */

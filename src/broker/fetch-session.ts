@@ -4,7 +4,7 @@
  */
 import type { ItemError } from "../metadata/commands.ts";
 import { type OttlaError, toOttlaError } from "../model/errors.ts";
-import { NONE, type Offset } from "../model/ids.ts";
+import { type LeaderEpoch, NONE, type Offset } from "../model/ids.ts";
 import { LIMITS } from "../model/limits.ts";
 import type { Ports } from "../ports/ports.ts";
 import { type Batch, lastOffset } from "../record/batch.ts";
@@ -37,6 +37,8 @@ class Reader implements LeaderListener {
   readonly start: FetchStartOne;
   leader: LeaderReplica;
   offset: Offset;
+  /** Leader epoch of the record before `offset`; -1: not known. */
+  lastEpoch: LeaderEpoch;
   /** The first answer also comes without data: it tells the high watermark. */
   answered = false;
 
@@ -45,6 +47,7 @@ class Reader implements LeaderListener {
     this.start = start;
     this.leader = leader;
     this.offset = start.offset;
+    this.lastEpoch = start.lastFetchedEpoch ?? NONE;
   }
 
   onWatermark(): void {
@@ -100,7 +103,7 @@ export class OpenFetch implements FetchSession {
     const reader = new Reader(this, partition, leader);
     this.#readers.set(handle, reader);
     leader.addReader(reader);
-    this.onNews(reader);
+    if (!this.#hasDiverged(reader)) this.onNews(reader);
   }
 
   stop(handle: number): void {
@@ -251,7 +254,24 @@ export class OpenFetch implements FetchSession {
     }
     reader.leader = leader;
     leader.addReader(reader);
-    this.#ready.add(reader);
+    // Between its two terms it may have followed somebody, and cut its log.
+    if (!this.#hasDiverged(reader)) this.#ready.add(reader);
+  }
+
+  /**
+   * Only an unclean election can undo what consumers have seen. Their offsets then lie beyond the
+   * log's end or, worse, between records that they have never read.
+   */
+  #hasDiverged(reader: Reader): boolean {
+    const { lastEpoch, offset } = reader;
+    const { log } = reader.leader;
+    if (lastEpoch === NONE || offset < log.logStartOffset) return false;
+    const { endOffset } = log.epochs.endOf(lastEpoch, log.logEndOffset);
+    if (endOffset >= offset) return false;
+    const message = `offset ${offset} was read in leader epoch ${lastEpoch}, which ends at ${endOffset} here: the log was cut`;
+    const divergedAt = Math.max(endOffset, log.logStartOffset);
+    this.#end(reader, { code: "OFFSET_OUT_OF_RANGE", message }, divergedAt);
+    return true;
   }
 
   #answer(reader: Reader, highWatermark: Offset, batches: readonly Batch[]): FetchedOne {
@@ -259,7 +279,10 @@ export class OpenFetch implements FetchSession {
     let bytesCount = 0;
     for (const { bytes } of batches) bytesCount += bytes.length;
     const last = batches.at(-1);
-    if (last !== undefined) reader.offset = lastOffset(last.header) + 1;
+    if (last !== undefined) {
+      reader.offset = lastOffset(last.header) + 1;
+      reader.lastEpoch = last.header.leaderEpoch;
+    }
     // A new leader may not know yet how far the batch is committed that compaction has let grow
     // past its high watermark: only when that rises is there anything to read.
     const more = last !== undefined || reader.offset >= highWatermark;
@@ -277,13 +300,19 @@ export class OpenFetch implements FetchSession {
     };
   }
 
-  #end(reader: Reader, error: ItemError): void {
+  #end(reader: Reader, error: ItemError, divergedAt?: Offset): void {
     const { handle, topic } = reader.start;
     this.stop(handle);
-    this.#refuse(handle, topic, error, undefined);
+    this.#refuse(handle, topic, error, undefined, divergedAt);
   }
 
-  #refuse(handle: number, topic: string, error: ItemError, leader: LeaderHint | undefined): void {
+  #refuse(
+    handle: number,
+    topic: string,
+    error: ItemError,
+    leader: LeaderHint | undefined,
+    divergedAt?: Offset,
+  ): void {
     const { traffic } = this.#options;
     const unknown = error.code === "UNKNOWN_TOPIC_OR_PARTITION";
     const counted = unknown ? traffic.unknown : traffic.of(topic);
@@ -297,6 +326,7 @@ export class OpenFetch implements FetchSession {
       logStartOffset: NONE,
       batches: NO_BATCHES,
       leader,
+      ...(divergedAt === undefined ? {} : { divergedAt }),
     });
     this.#wake.schedule();
   }

@@ -229,7 +229,9 @@ export class Consumer<Key = Uint8Array | null, Value = Uint8Array | null>
       if (seen.has(key)) throw invalid("offsets", key, "each partition once");
       seen.add(key);
       const state = this.#driver.core.state(topic, partition);
-      const leaderEpoch = state?.consumedEpoch ?? NONE;
+      // Of what has not been read nobody knows in which epoch it was written.
+      const isRead = state?.position !== undefined && offset <= state.position;
+      const leaderEpoch = isRead ? state.consumedEpoch : NONE;
       return { state, topic, partition, offset, leaderEpoch, metadata };
     });
     await group.commit(commits.map(({ state: _, ...commit }) => commit));

@@ -29,13 +29,14 @@ export class FetchLink {
   send(request: FetchRequestEffect, maxBytes: number): void {
     const { creditBytes, start, stop } = request;
     this.#stream.send({
-      start: start.map(({ handle, leaderEpoch, offset, partition, topic }) => ({
+      start: start.map(({ handle, lastFetchedEpoch, leaderEpoch, offset, partition, topic }) => ({
         handle,
         topic,
         partition,
         offset,
         currentLeaderEpoch: leaderEpoch,
         maxBytes,
+        lastFetchedEpoch,
       })),
       stop,
       creditBytes,
@@ -52,5 +53,6 @@ function fetchedData(fetched: FetchedPartition): FetchedData {
   if (error === null) return { handle, error: undefined, highWatermark, logStartOffset, batches };
   const code = isErrorCode(error.code) ? error.code : "UNKNOWN_SERVER_ERROR";
   const failure = { code, message: error.message };
-  return { handle, error: failure, highWatermark, logStartOffset, batches };
+  const divergedAt = fetched.divergedAt ?? undefined;
+  return { handle, error: failure, highWatermark, logStartOffset, batches, divergedAt };
 }

@@ -4,7 +4,7 @@
  * committed, the program is told, reading ends or begins.
  */
 import { OttlaError, toOttlaError } from "../model/errors.ts";
-import type { BrokerId } from "../model/ids.ts";
+import { type BrokerId, NONE } from "../model/ids.ts";
 import { LIMITS } from "../model/limits.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Change } from "./change.ts";
@@ -444,11 +444,11 @@ export class GroupDriver {
     if (losses !== this.#losses || this.#closed) return;
     const states = offsets.map(({ leaderEpoch, offset, partition, topic }) => {
       const reset = autoOffsetReset === "earliest" ? "beginning" : "end";
-      const state = fetching.core.add(topic, partition, offset < 0 ? reset : offset);
+      const start = offset < 0 ? reset : offset;
+      const state = fetching.core.add(topic, partition, start, offset < 0 ? NONE : leaderEpoch);
       fetching.core.hold(state);
       if (offset >= 0) {
         state.committed = offset;
-        state.consumedEpoch = leaderEpoch;
       } else if (autoOffsetReset === "none") {
         const message = `${topic}-${partition}: the group has committed no offset, and autoOffsetReset is none`;
         fetching.core.failPartition(state, new OttlaError("OFFSET_OUT_OF_RANGE", message));

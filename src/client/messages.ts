@@ -50,6 +50,7 @@ export interface FetchStart {
   readonly offset: number;
   readonly currentLeaderEpoch: number;
   readonly maxBytes: number;
+  readonly lastFetchedEpoch: number;
 }
 
 export interface FetchRequest {
@@ -66,6 +67,7 @@ export interface FetchedPartition {
   readonly logStartOffset: number;
   readonly batches: Uint8Array;
   readonly leader: LeaderHintMessage | null;
+  readonly divergedAt: number | null;
 }
 
 export interface FetchResponse {

@@ -174,7 +174,13 @@ export function clientTransportSuite(
         },
         onEnd: (error) => ends.push(error),
       });
-      const partition = { topic: "orders", partition: 0, currentLeaderEpoch: -1, maxBytes: 1_000 };
+      const partition = {
+        topic: "orders",
+        partition: 0,
+        currentLeaderEpoch: -1,
+        maxBytes: 1_000,
+        lastFetchedEpoch: -1,
+      };
       stream.send({ start: [{ ...partition, handle: 3, offset: 7 }], stop: [2], creditBytes: 500 });
       await subject.until(() => told.length === 3);
       expect(told).toEqual(["stop 2", "start orders 7", "credit 500"]);

@@ -107,7 +107,15 @@ export class RawClient {
       }, reject);
       stream.send({
         start: [
-          { handle: 1, topic, partition, offset, currentLeaderEpoch: -1, maxBytes: 1_048_576 },
+          {
+            handle: 1,
+            topic,
+            partition,
+            offset,
+            currentLeaderEpoch: -1,
+            maxBytes: 1_048_576,
+            lastFetchedEpoch: -1,
+          },
         ],
         stop: [],
         creditBytes: 1_048_576,

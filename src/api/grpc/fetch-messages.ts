@@ -72,13 +72,13 @@ function partOf(one: FetchedOne, image: MetadataImage, listenerName: string): Pa
 }
 
 function restOf(
-  { error, leader }: FetchedOne,
+  { divergedAt, error, leader }: FetchedOne,
   image: MetadataImage,
   listenerName: string,
 ): Uint8Array {
   if (error === undefined && leader === undefined) return EMPTY_BYTES;
   const hint = hintMessage(leader, image, listenerName);
-  const message = { error: errorMessage(error), leader: hint };
+  const message = { error: errorMessage(error), leader: hint, divergedAt: divergedAt ?? null };
   return ottla.v1.FetchedPartition.encode(message).finish();
 }
 

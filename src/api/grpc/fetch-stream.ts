@@ -62,7 +62,8 @@ class FetchStream {
         topic: checkName("start.topic", start.topic),
         partition: start.partition ?? 0,
         offset: checkNumber("start.offset", start.offset, 0),
-        currentLeaderEpoch: epoch(start.currentLeaderEpoch ?? 0),
+        currentLeaderEpoch: epoch("start.current_leader_epoch", start.currentLeaderEpoch ?? 0),
+        lastFetchedEpoch: epoch("start.last_fetched_epoch", start.lastFetchedEpoch ?? NONE),
         maxBytes: start.maxBytes || this.#maxBytes,
       };
     } catch (thrown) {
@@ -99,7 +100,7 @@ class FetchStream {
   }
 }
 
-function epoch(value: number): number {
+function epoch(field: string, value: number): number {
   if (value >= NONE) return value;
-  throw invalid("start.current_leader_epoch", value, "it must be -1 (not known) or more");
+  throw invalid(field, value, "it must be -1 (not known) or more");
 }

@@ -35,6 +35,8 @@ export interface FetchStartEffect {
   readonly partition: number;
   readonly offset: Offset;
   readonly leaderEpoch: LeaderEpoch;
+  /** Of the record before `offset`; -1: not known. */
+  readonly lastFetchedEpoch: LeaderEpoch;
 }
 
 export interface FetchRequestEffect {
@@ -68,6 +70,8 @@ export interface FetchedData {
   readonly logStartOffset: Offset;
   /** Whole batches. */
   readonly batches: Uint8Array;
+  /** With OFFSET_OUT_OF_RANGE: from here on the log is another one than was read. */
+  readonly divergedAt?: Offset | undefined;
 }
 
 /** A batch to be delivered, valid as long as its partition's `version` has not changed. */
@@ -100,6 +104,8 @@ export class PartitionState {
   position: Offset | undefined;
   /** Offset of the next record to be fetched. */
   fetchOffset: Offset = 0;
+  /** Leader epoch of the record before that; -1: not known. */
+  fetchedEpoch: LeaderEpoch = NONE;
   start: StartOffset | undefined;
   /** Number of the lookup under way; 0: none. */
   lookup = 0;
@@ -185,8 +191,13 @@ export class FetchCore {
     return this.#handles.get(handle);
   }
 
-  /** Begins to read a partition. */
-  add(topic: string, partition: number, start: StartOffset): PartitionState {
+  /** Begins to read a partition. `epochBefore`: of the record before an offset, if it is known. */
+  add(
+    topic: string,
+    partition: number,
+    start: StartOffset,
+    epochBefore: LeaderEpoch = NONE,
+  ): PartitionState {
     let partitions = this.#states.get(topic);
     if (partitions === undefined) {
       partitions = new Map();
@@ -196,6 +207,8 @@ export class FetchCore {
     const state = new PartitionState(topic, partition);
     partitions.set(partition, state);
     this.seek(state, start);
+    state.consumedEpoch = epochBefore;
+    state.fetchedEpoch = epochBefore;
     return state;
   }
 
@@ -325,7 +338,7 @@ export class FetchCore {
       const state = this.#handles.get(data.handle);
       if (state === undefined) stream.freedBytes += data.batches.length;
       else if (data.error === undefined) this.#take(state, data, brokerId, stream);
-      else this.#onFetchError(state, data.error, nowMs);
+      else this.#onFetchError(state, data.error, data.divergedAt, nowMs);
     }
   }
 
@@ -434,6 +447,8 @@ export class FetchCore {
   }
 
   #startAt(state: PartitionState, start: StartOffset): void {
+    state.consumedEpoch = NONE;
+    state.fetchedEpoch = NONE;
     if (typeof start === "number") {
       state.start = undefined;
       state.position = start;
@@ -459,8 +474,9 @@ export class FetchCore {
     this.#handles.set(handle, state);
     state.handle = handle;
     state.fetchedFrom = state.leader;
-    const { fetchOffset: offset, leaderEpoch, partition, topic } = state;
-    return { handle, topic, partition, offset, leaderEpoch };
+    const { fetchedEpoch: lastFetchedEpoch, fetchOffset: offset } = state;
+    const { leaderEpoch, partition, topic } = state;
+    return { handle, topic, partition, offset, leaderEpoch, lastFetchedEpoch };
   }
 
   #requests(starts: Map<BrokerId, FetchStartEffect[]>, nowMs: number): FetchRequestEffect[] {
@@ -528,6 +544,7 @@ export class FetchCore {
         continue;
       }
       state.fetchOffset = end;
+      state.fetchedEpoch = batch.header.leaderEpoch;
       stream.readyBytes += batch.bytes.length;
       this.#ready.push({ state, version, batch, brokerId, streamId: stream.id });
     }
@@ -536,6 +553,7 @@ export class FetchCore {
   #onFetchError(
     state: PartitionState,
     error: { readonly code: ErrorCode; readonly message: string },
+    divergedAt: Offset | undefined,
     nowMs: number,
   ): void {
     this.#forget(state);
@@ -547,7 +565,9 @@ export class FetchCore {
       if (autoOffsetReset === "none") this.#fail(state, refusal);
       else {
         this.#invalidate(state);
-        this.#startAt(state, autoOffsetReset === "earliest" ? "beginning" : "end");
+        const reset = autoOffsetReset === "earliest" ? "beginning" : "end";
+        // Of a log that was cut, what comes in place of what was read is new (KIP-320).
+        this.#startAt(state, divergedAt ?? reset);
       }
     } else if (refusal.retriable) this.#retryLater(state, refusal, nowMs);
     else this.#fail(state, refusal);
@@ -584,7 +604,10 @@ export class FetchCore {
       else kept.push(ready);
     }
     this.#ready = kept;
-    if (state.position !== undefined) state.fetchOffset = state.position;
+    if (state.position !== undefined) {
+      state.fetchOffset = state.position;
+      state.fetchedEpoch = state.consumedEpoch;
+    }
   }
 
   /** Ends the fetch of a partition at the broker. */

@@ -132,6 +132,7 @@ describe("the Fetch stream", () => {
         partition: 2,
         offset: 2 ** 40,
         currentLeaderEpoch: -1,
+        lastFetchedEpoch: -1,
         maxBytes: 1_000_000,
       },
       "credit 1000",

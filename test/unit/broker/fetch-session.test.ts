@@ -171,6 +171,30 @@ describe("a fetch that cannot be served", () => {
     ]);
   });
 
+  test("of a history that the log does not have", async () => {
+    await desk.produce(desk.batch("a"));
+    await desk.publish(image([partition({ leaderEpoch: 4, partitionEpoch: 2 }), partition()]));
+    await desk.produce(desk.batch("b"));
+    await desk.produce(desk.batch("c"));
+    // Epoch 1 wrote offset 0, epoch 4 what follows.
+    fetch.start(start(1, { offset: 1, lastFetchedEpoch: 1 }));
+    fetch.start(start(2, { offset: 3, lastFetchedEpoch: 4 }));
+    fetch.start(start(3, { offset: 2, lastFetchedEpoch: 1 }));
+    fetch.start(start(4, { offset: 2, lastFetchedEpoch: 3 }));
+    fetch.start(start(5, { offset: 9, lastFetchedEpoch: 4 }));
+    fetch.start(start(6, { offset: 2, lastFetchedEpoch: -1 }));
+    fetch.credit(1_000_000);
+    await desk.cluster.until(() => new Set(fetched.map(({ handle }) => handle)).size === 6);
+    expect(errors().sort()).toEqual([
+      "3 OFFSET_OUT_OF_RANGE",
+      "4 OFFSET_OUT_OF_RANGE",
+      "5 OFFSET_OUT_OF_RANGE",
+    ]);
+    const divergedAt = new Map(fetched.map((one) => [one.handle, one.divergedAt]));
+    expect([3, 4, 5].map((handle) => divergedAt.get(handle))).toEqual([1, 1, 3]);
+    expect([offsets(1), offsets(2), offsets(6)]).toEqual([[1, 2], [], [2]]);
+  });
+
   test("ends with the new leader's name when the leader moves, also without credit", async () => {
     fetch.start(start(1));
     await desk.cluster.run(20);

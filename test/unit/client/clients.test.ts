@@ -9,6 +9,7 @@ import {
   type ProducerOptions,
   serializers,
 } from "../../../src/client/index.ts";
+import { lastOffset } from "../../../src/record/batch.ts";
 import { MemoryCluster } from "./memory-cluster.ts";
 
 function producerOf(cluster: MemoryCluster, options: Partial<ProducerOptions> = {}): Producer {
@@ -433,6 +434,28 @@ describe("consumer", () => {
     await using earliest = consumerOf(cluster, { autoOffsetReset: "earliest" });
     await earliest.assign(start);
     expect(await read(earliest, 1)).toEqual(["0"]);
+  });
+
+  it("reads what came in place of what it had read, and not only what follows that", async () => {
+    const cluster = await written(1, numbers(0, 300));
+    await using consumer = consumerOf(cluster, { autoOffsetReset: "latest" });
+    await consumer.assign([{ topic: "t", partition: 0, offset: "beginning" }]);
+    expect(await read(consumer, 300)).toHaveLength(300);
+    // Elected uncleanly, the new leader has the first batches only, and writes others behind them.
+    const partition = cluster.partition("t", 0);
+    partition.log = partition.log.filter(({ header }) => header.baseOffset < 100);
+    const last = partition.log.at(-1) as (typeof partition.log)[number];
+    const cutAt = lastOffset(last.header) + 1;
+    expect(cutAt).toBeLessThan(300);
+    cluster.moveLeaders(partition.leader);
+    const values = numbers(1_000, 1_400);
+    await using producer = producerOf(cluster);
+    await producer.sendBatch(
+      "t",
+      values.map((value) => ({ value })),
+    );
+    expect(await read(consumer, 400)).toEqual(values);
+    expect(consumer.position({ topic: "t", partition: 0 })).toBe(cutAt + 400);
   });
 
   it("throws at a batch whose CRC is wrong, and goes on behind it after a seek", async () => {

@@ -17,7 +17,7 @@ const OPTIONS: FetchCoreOptions = {
 };
 
 /** `count` records from `baseOffset` on, as one batch. */
-function batch(baseOffset: number, count: number, valueBytes = 10): Uint8Array {
+function batch(baseOffset: number, count: number, valueBytes = 10, epoch = 0): Uint8Array {
   const builder = new BatchBuilder(1_024);
   const value = new Uint8Array(valueBytes);
   for (let index = 0; index < count; index++) {
@@ -26,7 +26,9 @@ function batch(baseOffset: number, count: number, valueBytes = 10): Uint8Array {
   const bytes = builder
     .seal({ codec: "none", producerId: -1, producerEpoch: -1, baseSequence: -1, crc32c: () => 0 })
     .slice();
-  new DataView(bytes.buffer).setBigInt64(0, BigInt(baseOffset));
+  const view = new DataView(bytes.buffer);
+  view.setBigInt64(0, BigInt(baseOffset));
+  view.setInt32(12, epoch);
   return bytes;
 }
 
@@ -59,9 +61,14 @@ class Bench {
     this.core.onFetched(brokerId, [data], this.nowMs);
   }
 
-  refused(handle: number, code: ErrorCode): void {
+  refused(handle: number, code: ErrorCode, divergedAt?: number): void {
     const error = { code, message: "refused" };
-    const nothing = { highWatermark: -1, logStartOffset: -1, batches: new Uint8Array(0) };
+    const nothing = {
+      divergedAt,
+      highWatermark: -1,
+      logStartOffset: -1,
+      batches: new Uint8Array(0),
+    };
     this.core.onFetched(1, [{ handle, error, ...nothing }], this.nowMs);
   }
 
@@ -220,6 +227,20 @@ describe("refusals", () => {
     expect(strict.drain().requests.flatMap(({ start }) => start)).toEqual([]);
   });
 
+  it("of a log that was cut go on where it was, whatever the reset, unless there is none", () => {
+    for (const autoOffsetReset of ["earliest", "latest"] as const) {
+      const bench = new Bench({ autoOffsetReset });
+      bench.refused(bench.start(900), "OFFSET_OUT_OF_RANGE", 700);
+      const { lookups, requests } = bench.drain();
+      expect(lookups).toEqual([]);
+      expect(requests[0]?.start).toMatchObject([{ offset: 700, lastFetchedEpoch: -1 }]);
+      expect(bench.state().position).toBe(700);
+    }
+    const strict = new Bench({ autoOffsetReset: "none" });
+    strict.refused(strict.start(900), "OFFSET_OUT_OF_RANGE", 700);
+    expect(() => strict.core.next()).toThrow("t-0: refused");
+  });
+
   it("that cannot change stop the partition until a seek", () => {
     const bench = new Bench();
     bench.refused(bench.start(0), "INVALID_TOPIC_EXCEPTION");
@@ -233,6 +254,46 @@ describe("refusals", () => {
     const bench = new Bench();
     bench.fetched(bench.start(3), new Uint8Array(30));
     expect(() => bench.core.next()).toThrow(/^t-0 at offset 3: /);
+  });
+});
+
+describe("the leader epoch of what was read", () => {
+  const startOf = (bench: Bench) => bench.drain().requests.flatMap(({ start }) => start);
+
+  it("is named where a commit knew it, and not where nothing is known", () => {
+    const bench = new Bench();
+    bench.core.add("t", 0, 5, 3);
+    bench.core.add("t", 1, 5);
+    bench.leader(1);
+    bench.leader(1, 0, 1);
+    expect(startOf(bench)).toMatchObject([
+      { partition: 0, lastFetchedEpoch: 3 },
+      { partition: 1, lastFetchedEpoch: -1 },
+    ]);
+  });
+
+  it("follows what is fetched, and goes back with what is dropped", () => {
+    const bench = new Bench();
+    const handle = bench.start(0);
+    bench.fetched(handle, batch(0, 5, 10, 4));
+    bench.refused(handle, "NOT_LEADER_OR_FOLLOWER");
+    bench.leader(2, 1);
+    expect(startOf(bench)).toMatchObject([{ offset: 5, lastFetchedEpoch: 4 }]);
+    const state = bench.state();
+    state.position = 2;
+    state.consumedEpoch = 1;
+    bench.core.pause(state);
+    bench.core.resume(state);
+    expect(startOf(bench)).toMatchObject([{ offset: 2, lastFetchedEpoch: 1 }]);
+  });
+
+  it("is forgotten with a seek", () => {
+    const bench = new Bench();
+    bench.core.add("t", 0, 5, 3);
+    bench.leader(1);
+    bench.core.seek(bench.state(), 4);
+    expect(startOf(bench)).toMatchObject([{ offset: 4, lastFetchedEpoch: -1 }]);
+    expect(bench.state().consumedEpoch).toBe(-1);
   });
 });
 

@@ -23,6 +23,7 @@ import type {
 } from "../../../src/client/transport.ts";
 import { OttlaError, toOttlaError } from "../../../src/model/errors.ts";
 import { type Batch, lastOffset, placeBatch, splitBatches } from "../../../src/record/batch.ts";
+import { LeaderEpochs } from "../../../src/replica/leader-epochs.ts";
 import { ProducerStates } from "../../../src/replica/producer-states.ts";
 
 interface MemoryPartition {
@@ -318,18 +319,21 @@ export class MemoryCluster implements Transport {
       if (this.#silent(stream.brokerId)) continue;
       for (const [handle, fetch] of stream.fetches) {
         const partition = this.partition(fetch.start.topic, fetch.start.partition);
+        const diverged = divergedAt(partition.log, fetch.start, fetch.next);
         const answer = (error: ErrorMessage | null, batches: Uint8Array) => {
           const end = endOf(partition.log);
           const { logStartOffset } = partition;
           const leader = error === null ? null : this.#hint(partition);
           const common = { handle, error, highWatermark: end, lastStableOffset: end, leader };
-          stream.events.onMessage({ partitions: [{ ...common, logStartOffset, batches }] });
+          const each = { ...common, logStartOffset, batches, divergedAt: diverged };
+          stream.events.onMessage({ partitions: [each] });
         };
         const fail = (code: string) => {
           stream.fetches.delete(handle);
           answer(message(code, "refused"), new Uint8Array(0));
         };
         if (partition.leader !== stream.brokerId) fail("NOT_LEADER_OR_FOLLOWER");
+        else if (diverged !== null) fail("OFFSET_OUT_OF_RANGE");
         else if (fetch.next < partition.logStartOffset || fetch.next > endOf(partition.log)) {
           fail("OFFSET_OUT_OF_RANGE");
         } else {
@@ -348,4 +352,13 @@ export class MemoryCluster implements Transport {
 export function endOf(log: readonly Batch[]): number {
   const last = log.at(-1);
   return last === undefined ? 0 : lastOffset(last.header) + 1;
+}
+
+/** As the broker's own check; only of a fetch that has sent nothing yet. */
+function divergedAt(log: readonly Batch[], start: FetchStart, next: number): number | null {
+  if (start.lastFetchedEpoch < 0 || next !== start.offset) return null;
+  const epochs = new LeaderEpochs();
+  for (const { header } of log) epochs.assign(header.leaderEpoch, header.baseOffset);
+  const { endOffset } = epochs.endOf(start.lastFetchedEpoch, endOf(log));
+  return endOffset < start.offset ? endOffset : null;
 }

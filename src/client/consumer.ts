@@ -397,6 +397,11 @@ export class Consumer<Key = Uint8Array | null, Value = Uint8Array | null>
       this.#hands.leave(hand);
       return { done: true, value: undefined };
     };
+    const taken = (): Item | undefined => {
+      const item = take(hand);
+      if (item !== undefined && this.#group !== undefined) hand.sinceMs = this.#cluster.nowMs();
+      return item;
+    };
     const next = (): Promise<IteratorResult<Item>> => {
       const { state } = hand;
       hand.state = undefined;
@@ -410,10 +415,10 @@ export class Consumer<Key = Uint8Array | null, Value = Uint8Array | null>
         this.#hands.leave(hand);
         return Promise.reject(abortedError(signal));
       }
-      const value = take(hand);
+      const value = taken();
       // What lies ready is handed out without a turn through an async function.
       if (value !== undefined) return Promise.resolve({ done: false, value });
-      return this.#nextLoaded(() => take(hand), end, signal);
+      return this.#nextLoaded(taken, end, signal);
     };
     const iterator: AsyncIterableIterator<Item> = {
       next,

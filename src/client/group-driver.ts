@@ -422,19 +422,40 @@ export class GroupDriver {
   }
 
   async #revoke({ partitions }: GroupStep): Promise<void> {
-    const { change, enableAutoCommit, fetching, hands } = this.#options;
+    const { enableAutoCommit, fetching, hands } = this.#options;
     const losses = this.#losses;
     const states = this.#statesOf(partitions);
     for (const state of states) fetching.core.hold(state);
     fetching.touch();
     while (!this.#leaving && states.some((state) => hands.holds(state))) {
-      await change.next;
+      await this.#handsChange(states);
       if (losses !== this.#losses || this.#closed) return;
     }
     if (enableAutoCommit) await this.commitProcessed(states).catch(() => undefined);
     if (losses !== this.#losses || this.#closed) return;
     await this.#call(this.#callbacks.onRevoked, partitions);
     for (const state of states) fetching.core.remove(state);
+  }
+
+  /**
+   * Somebody may have left an iteration without a word, while another one goes on asking: what is in
+   * a hand for `maxPollIntervalMs` keeps a partition no longer. It was not acknowledged, so it is
+   * delivered again, to whoever is next.
+   */
+  async #handsChange(states: readonly PartitionState[]): Promise<void> {
+    const { change, core, hands } = this.#options;
+    const { timers } = this.#cluster.environment;
+    const nowMs = this.#cluster.nowMs();
+    let sinceMs: number | undefined;
+    for (const state of states) {
+      const next = hands.expire(state, nowMs - core.maxPollIntervalMs);
+      if (next !== undefined) sinceMs = Math.min(sinceMs ?? next, next);
+    }
+    if (sinceMs === undefined) return;
+    const waitMs = Math.ceil(sinceMs + core.maxPollIntervalMs - nowMs);
+    const timer = timers.after(waitMs, () => change.tell());
+    await change.next;
+    timer.cancel();
   }
 
   async #assign({ partitions }: GroupStep): Promise<void> {

@@ -25,7 +25,9 @@ export interface GroupOptions {
   readonly heartbeatIntervalMs?: number;
   /**
    * Longest time between two pulls for messages; a consumer that takes longer leaves its group, and
-   * joins again with the next pull. Also how long a rebalance waits for it. Default 300,000 ms.
+   * joins again with the next pull. Also how long a rebalance waits for it, and for how long what
+   * an iteration has handed out keeps its partition where others go on pulling: after that it goes,
+   * and the message comes again to its next owner. Default 300,000 ms.
    */
   readonly maxPollIntervalMs?: number;
   /**

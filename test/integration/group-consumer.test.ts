@@ -293,6 +293,48 @@ it("who asks for nothing for too long is out, and comes back when it asks", asyn
   expect(again.value?.offset).toBe(0);
 });
 
+it("an iteration that was left without a word keeps its partition for the poll interval only", async () => {
+  await makeTopic(admin, "left", 2);
+  await fill(producer, "left", 2, 20);
+  const options = {
+    bootstrapServers,
+    groupId: "left",
+    partitionAssignmentStrategy: ["cooperative-sticky"],
+    maxPollIntervalMs: 15_000,
+  } as const;
+  const lost: number[] = [];
+  await using first = textConsumer(options);
+  await first.subscribe({
+    topics: ["left"],
+    onLost: (partitions) => {
+      lost.push(partitions.length);
+    },
+  });
+  // One message of each partition is in the hand of an iteration that nobody goes on with.
+  const held = new Map<number, number>();
+  for (let tries = 0; held.size < 2; tries++) {
+    expect(tries).toBeLessThan(100);
+    const { value } = await first[Symbol.asyncIterator]().next();
+    if (!held.has(value.partition)) held.set(value.partition, value.offset);
+  }
+  const memberId = first.groupMetadata()?.memberId;
+  const others = new Worker("first", first, new Seen());
+  const seen = new Seen();
+  await using second = textConsumer(options);
+  await second.subscribe({ topics: ["left"] });
+  const worker = new Worker("second", second, seen);
+  await eventually("the second has its part", () => second.assignment().length === 1, 60_000);
+  const [moved] = second.assignment();
+  const from = held.get(moved?.partition as number);
+  await eventually("it comes again", () => seen.by("second").some(({ offset }) => offset === from));
+  expect(seen.by("second")[0]?.offset).toBeLessThanOrEqual(from as number);
+  // The first has stayed a member all the time.
+  expect(first.groupMetadata()?.memberId).toBe(memberId);
+  expect(first.assignment()).toHaveLength(1);
+  expect(lost).toEqual([]);
+  await Promise.all([others.stop(), worker.stop()]);
+});
+
 it("partitions by hand may be committed for a group that nobody is in", async () => {
   await makeTopic(admin, "by-hand", 1);
   await fill(producer, "by-hand", 1, 3);

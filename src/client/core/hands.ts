@@ -15,6 +15,8 @@ export class Hand {
   from: Offset = 0;
   /** Leader epoch of the last record before it. */
   epochBefore: LeaderEpoch = NONE;
+  /** When it was filled. */
+  sinceMs = 0;
   /** Its iteration goes on. */
   open = true;
 }
@@ -80,6 +82,25 @@ export class Hands {
   holds(state: PartitionState): boolean {
     for (const hand of this.#working) if (hand.state === state) return true;
     return false;
+  }
+
+  /**
+   * Whoever has held something of the partition since then or longer works on it no more, for all
+   * that the group is concerned: what it holds is not processed, and nobody waits for it. Returns
+   * when the next one will have been held as long; undefined: nothing else is held.
+   */
+  expire(state: PartitionState, sinceMs: number): number | undefined {
+    let next: number | undefined;
+    for (const hand of this.#working) {
+      if (hand.state !== state) continue;
+      if (hand.sinceMs > sinceMs) next = Math.min(next ?? hand.sinceMs, hand.sinceMs);
+      else {
+        this.#working.delete(hand);
+        this.#left.push(hand);
+        hand.open = false;
+      }
+    }
+    return next;
   }
 
   /** How far the partition is processed; undefined while its position is not known. */

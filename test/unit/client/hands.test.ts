@@ -28,6 +28,24 @@ test("what is in a hand is not processed yet", () => {
   expect(hands.processed(state)?.offset).toBe(7);
 });
 
+test("what is held too long keeps nothing, and is not processed", () => {
+  const hands = new Hands();
+  const state = stateAt(9);
+  const forgotten = hands.open().hand;
+  const { hand } = hands.open();
+  give(forgotten, state, 5);
+  forgotten.sinceMs = 100;
+  give(hand, state, 8);
+  hand.sinceMs = 300;
+  expect(hands.expire(state, 99)).toBe(100);
+  expect(hands.expire(state, 100)).toBe(300);
+  expect(hands.holds(state)).toBe(true);
+  expect(hands.expire(state, 300)).toBeUndefined();
+  expect(hands.holds(state)).toBe(false);
+  expect(hands.processed(state)?.offset).toBe(5);
+  expect(hands.expire(stateAt(9), 1_000)).toBeUndefined();
+});
+
 test("of several hands the earliest counts", () => {
   const hands = new Hands();
   const state = stateAt(9);

@@ -7,6 +7,7 @@ import { Command } from "commander";
 import { type Figure, jsonOf, tableOf } from "./report.ts";
 import { cleaner } from "./workloads/cleaner.ts";
 import { commits } from "./workloads/commits.ts";
+import { coordinator } from "./workloads/coordinator.ts";
 import { failover } from "./workloads/failover.ts";
 import { idleMemory, memorySlope, startup } from "./workloads/footprint.ts";
 import { groups } from "./workloads/groups.ts";
@@ -28,7 +29,7 @@ const program = new Command("bench")
   .option("--runs <n>", "runs of each figure", "3")
   .option(
     "--only <names...>",
-    "only these: floor throughput latency startup memory failover groups commits slope cleaner",
+    "only these: floor throughput latency startup memory failover groups commits coordinator slope cleaner",
   )
   .option("--kills <n>", "kills of a leader; 0.4 of it of the controller", "50")
   .option("--gigabytes <n>", "data written for the memory slope", "20")
@@ -53,6 +54,7 @@ const workloads: Readonly<Record<string, () => Promise<Figure[]>>> = {
     }),
   groups: () => groups(runs),
   commits: () => commits(runs),
+  coordinator: () => coordinator(runs),
   cleaner: () => cleaner(runs, Number(options.records)),
   slope: () => memorySlope(Number(options.gigabytes)),
 };

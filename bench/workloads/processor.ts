@@ -10,12 +10,16 @@ export function brokersSeconds(cluster: Cluster): number {
   for (const id of cluster.brokerIds) {
     const pid = cluster.pidOf(id);
     if (pid === undefined) throw new Error(`broker ${id} does not run`);
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // utime and stime, the 14th and 15th of proc(5); the second is a name in parentheses.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    seconds += (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
+    seconds += processSeconds(pid);
   }
   return seconds;
+}
+
+export function processSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  // utime and stime, the 14th and 15th of proc(5); the second is a name in parentheses.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
 }
 
 export function ownSeconds(): number {

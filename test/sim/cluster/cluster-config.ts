@@ -5,6 +5,7 @@ import { parseBrokerConfig } from "../../../src/model/parse-broker-config.ts";
 
 const INTERNAL_PORT = 9_392;
 const GRPC_PORT = 9_192;
+export const KAFKA_PORT = 9_092;
 export const LOG_DIR = "/data";
 
 export interface ClusterShape {
@@ -17,6 +18,8 @@ export interface ClusterShape {
   readonly propertiesOf?: ReadonlyMap<number, ReadonlyMap<string, string>>;
   /** How often brokers look for what retention may remove. Default 300,000. */
   readonly retentionCheckMs?: number;
+  /** Brokers also serve Kafka's protocol, at port `KAFKA_PORT`. Default false. */
+  readonly kafkaDoor?: boolean;
 }
 
 export function brokerName(id: number): string {
@@ -97,6 +100,8 @@ export function brokerConfig(id: number, shape: ClusterShape): BrokerConfig {
   const internal: Listener = { name: "INTERNAL", protocol: "INTERNAL", host, port: INTERNAL_PORT };
   const own = shape.propertiesOf?.get(id) ?? new Map<string, string>();
   const grpc: Listener = { name: "GRPC", protocol: "GRPC", host, port: GRPC_PORT };
+  const kafka = { name: "PLAINTEXT", protocol: "PLAINTEXT", host, port: KAFKA_PORT } as const;
+  const listeners = [internal, grpc, ...(shape.kafkaDoor === true ? [kafka] : [])];
   const voters = Array.from({ length: shape.votersCount }, (_, index) => ({
     id: index + 1,
     host: brokerName(index + 1),
@@ -107,8 +112,8 @@ export function brokerConfig(id: number, shape: ClusterShape): BrokerConfig {
     nodeId: id,
     rack: null,
     logDirs: [LOG_DIR],
-    listeners: [internal, grpc],
-    advertisedListeners: [internal, grpc],
+    listeners,
+    advertisedListeners: listeners,
     interBrokerListenerName: "INTERNAL",
     voters,
     heartbeatIntervalMs: 250,

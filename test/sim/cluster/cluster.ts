@@ -7,7 +7,8 @@ import type { MetadataImage } from "../../../src/metadata/image.ts";
 import type { BrokerConfig } from "../../../src/model/broker-config.ts";
 import type { Ports } from "../../../src/ports/ports.ts";
 import type { MetadataLogStatus } from "../../../src/runtime/metadata-log.ts";
-import { openSimDoor, type SimDoor } from "../clients/sim-door.ts";
+import type { SimDoor } from "../clients/sim-door.ts";
+import { openSimDoors } from "../clients/sim-doors.ts";
 import { ShownWatermarks, tappedBroker } from "../clients/tapped-broker.ts";
 import type { SimDisk } from "../world/sim-disk.ts";
 import { SimNetwork } from "../world/sim-network.ts";
@@ -352,7 +353,7 @@ export class Cluster implements RunContext {
   ): void {
     const tap = { cluster: this, incarnation, placed: this.#placed, shown: this.#shown };
     const config = brokerConfig(broker.id, this.shape);
-    openSimDoor({ broker: tappedBroker(api, tap), ports, config }).then(
+    openSimDoors({ broker: tappedBroker(api, tap), ports, config }).then(
       (door) => {
         if (incarnation.alive) broker.door = door;
       },

@@ -24,6 +24,7 @@ import { isrChangeUnderWay } from "./isr-change-under-way.ts";
 import { isrProposalRefusals } from "./isr-proposal-refusals.ts";
 import { joinBeforeEpochStart } from "./join-before-epoch-start.ts";
 import { joinWhileBehind } from "./join-while-behind.ts";
+import { kafkaDoor } from "./kafka-door.ts";
 import { lastReplicaStanding } from "./last-replica-standing.ts";
 import { leaderWithoutFollowers } from "./leader-without-followers.ts";
 import { lostMetadataTail } from "./lost-metadata-tail.ts";
@@ -94,6 +95,7 @@ export const SCENARIOS: readonly Scenario[] = [
   idempotence,
   retryAfterTruncation,
   sdkProducer,
+  kafkaDoor,
   idleProducer,
   producerIdBlocks,
   recreatedTopic,

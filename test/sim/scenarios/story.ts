@@ -40,6 +40,8 @@ export interface StoryShape {
   /** What the brokers are to do otherwise than by default, e.g. a retention check each second. */
   readonly overrides?: Partial<BrokerConfig>;
   readonly seed?: number;
+  /** Brokers also serve Kafka's protocol, at port `KAFKA_PORT`. Default false. */
+  readonly kafkaDoor?: boolean;
 }
 
 /**
@@ -74,6 +76,7 @@ export class Story {
 
   private constructor(shape: StoryShape) {
     const { seed = 1, brokers = 3, voters = 3, snapshotBytes = 20 * 1024 * 1024 } = shape;
+    const { kafkaDoor = false } = shape;
     this.#shape = shape;
     this.world = new World(seed);
     this.cluster = new Cluster({
@@ -83,6 +86,7 @@ export class Story {
         votersCount: voters,
         properties: new Map(),
         snapshotBytes,
+        kafkaDoor,
       },
       // Nobody but the story moves a leader.
       startBroker: (ports, config) =>

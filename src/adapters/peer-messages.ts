@@ -156,6 +156,7 @@ function decodeControllerDown(bytes: Buffer): ControllerDown {
       fenced: status.fenced ?? false,
       registered: status.registered ?? false,
       mayShutDown: status.mayShutDown ?? false,
+      wallMs: status.wallMs ?? 0,
     };
   }
   if (reply) {

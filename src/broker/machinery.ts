@@ -80,6 +80,7 @@ export class Machinery {
       heartbeatIntervalMs: config.heartbeatIntervalMs,
       sessionTimeoutMs: config.sessionTimeoutMs,
       requestTimeoutMs: config.requestTimeoutMs,
+      clockOffsetMaxMs: config.clockOffsetMaxMs,
       registration: () => this.#registration(),
       condition: () => ({
         appliedIndex: loader.image.index,

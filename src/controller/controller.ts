@@ -495,7 +495,8 @@ export class Controller implements LeadershipListener {
   #sendStatus({ stream, heartbeat }: Session): void {
     if (heartbeat === undefined) return;
     const active = this.#active;
-    const status = { type: "status", leaderId: this.#leaderId, term: this.#term } as const;
+    const wallMs = this.#ports.clock.wallMs();
+    const status = { type: "status", leaderId: this.#leaderId, term: this.#term, wallMs } as const;
     if (active === undefined) {
       const nothing = { fenced: false, registered: false, mayShutDown: false };
       stream.send({ ...status, active: false, ...nothing });

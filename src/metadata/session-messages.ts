@@ -45,6 +45,8 @@ export type ControllerDown =
       readonly fenced: boolean;
       readonly registered: boolean;
       readonly mayShutDown: boolean;
+      /** The voter's wall clock as it sent this; 0: it did not say. */
+      readonly wallMs: number;
     }
   | {
       readonly type: "reply";

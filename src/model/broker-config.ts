@@ -41,6 +41,8 @@ export interface BrokerConfig {
   readonly sessionTimeoutMs: number;
   /** A broken session stream that does not come back within this time is a death (300 ms). */
   readonly sessionReconnectMs: number;
+  /** `broker.clock.offset.max.ms`; 0: any. */
+  readonly clockOffsetMaxMs: number;
   readonly electionTimeoutMs: number;
   readonly replicaLagTimeMaxMs: number;
   readonly autoCreateTopicsEnable: boolean;

@@ -55,6 +55,7 @@ export function parseBrokerConfig(properties: ReadonlyMap<string, string>): Brok
     heartbeatIntervalMs: atLeast("broker.heartbeat.interval.ms", number, 1),
     sessionTimeoutMs: number("broker.session.timeout.ms"),
     sessionReconnectMs: number("broker.session.reconnect.ms"),
+    clockOffsetMaxMs: number("broker.clock.offset.max.ms"),
     electionTimeoutMs: atLeast("controller.quorum.election.timeout.ms", number, 50),
     replicaLagTimeMaxMs: atLeast("replica.lag.time.max.ms", number, 1),
     autoCreateTopicsEnable: boolean("auto.create.topics.enable"),

@@ -17,6 +17,7 @@ import type { BrokerEpoch, BrokerId, IncarnationId, LogIndex } from "../model/id
 import { NONE } from "../model/ids.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Ports } from "../ports/ports.ts";
+import { outOfStep } from "./clock-agreement.ts";
 import { type Heartbeat, VoterLink } from "./voter-link.ts";
 
 export interface ControllerSessionOptions {
@@ -26,6 +27,8 @@ export interface ControllerSessionOptions {
   readonly heartbeatIntervalMs: number;
   readonly sessionTimeoutMs: number;
   readonly requestTimeoutMs: number;
+  /** `broker.clock.offset.max.ms`; 0: no clock is looked at. */
+  readonly clockOffsetMaxMs: number;
   /** What to register with; asked at each attempt. */
   readonly registration: () => RegisterBroker;
   /** What heartbeats say of this broker; asked at each. */
@@ -50,6 +53,8 @@ const REPEATABLE: ReadonlySet<ControllerRequestName> = new Set<ControllerRequest
 const DUPLICATE_GRACE_SESSIONS = 3;
 /** Without a controller for so many session timeouts a stopping broker waits for none any more. */
 const CONTROLLER_ABSENT_SESSIONS = 2;
+/** Clocks are compared while the broker starts: one that is set later is somebody's decision. */
+const CLOCKS_COMPARED_MS = 10_000;
 /** What a timer can hold. */
 const TIMEOUT_LONGEST_MS = 0x7fff_ffff;
 
@@ -64,6 +69,7 @@ export class ControllerSession {
   #wantShutdown = false;
   #onMayShutDown: (() => void) | undefined;
   #ticker: Timer | undefined;
+  #startedMs = 0;
   #lastTickMs = 0;
   #closed = false;
 
@@ -91,7 +97,8 @@ export class ControllerSession {
   }
 
   start(): void {
-    this.#lastTickMs = this.#ports.clock.monotonicMs();
+    this.#startedMs = this.#ports.clock.monotonicMs();
+    this.#lastTickMs = this.#startedMs;
     for (const link of this.#links) link.open();
     this.#ticker = this.#ports.timers.every(this.#options.heartbeatIntervalMs, () => this.#tick());
   }
@@ -228,6 +235,7 @@ export class ControllerSession {
 
   #onStatus(link: VoterLink): void {
     if (this.#closed) return;
+    this.#compareClocks();
     const active = this.#active();
     if (active === undefined) return;
     this.#wakeWaiters();
@@ -239,6 +247,29 @@ export class ControllerSession {
       return;
     }
     if (active.status.mayShutDown) this.#onMayShutDown?.();
+  }
+
+  #compareClocks(): void {
+    const { brokerId, clockOffsetMaxMs: toleranceMs } = this.#options;
+    const forMs = this.#ports.clock.monotonicMs() - this.#startedMs;
+    if (toleranceMs === 0 || forMs > CLOCKS_COMPARED_MS) return;
+    const readings = this.#links.flatMap(({ clockAheadMs, voter }) =>
+      clockAheadMs === undefined || voter.id === brokerId
+        ? []
+        : [{ voterId: voter.id, aheadMs: clockAheadMs }],
+    );
+    const verdict = outOfStep(readings, { votersCount: this.#links.length, toleranceMs });
+    if (verdict === undefined) return;
+    const seconds = Math.round(Math.abs(verdict.aheadMs) / 1_000);
+    const where = verdict.aheadMs > 0 ? "behind" : "ahead of";
+    const whose = `voters ${verdict.voterIds.join(", ")}`;
+    this.#fatal(
+      new OttlaError(
+        "CLOCK_OUT_OF_STEP",
+        `this clock is ${seconds} s ${where} that of ${whose}; broker.clock.offset.max.ms is ${toleranceMs}`,
+        { field: "broker.clock.offset.max.ms" },
+      ),
+    );
   }
 
   #wakeWaiters(): void {

@@ -43,6 +43,7 @@ export class VoterLink {
   readonly #pending = new Map<number, PendingRequest>();
   #stream: PeerStream<ControllerUp, ControllerDown> | undefined;
   #status: VoterStatus | undefined;
+  #clockAheadMs: number | undefined;
   #lastHeardMs = 0;
   #lastRequestId = 0;
   #backOffMs = RECONNECT_FIRST_MS;
@@ -58,6 +59,14 @@ export class VoterLink {
   /** Undefined while there is no stream, or the voter has said nothing on it yet. */
   get status(): VoterStatus | undefined {
     return this.#status;
+  }
+
+  /**
+   * The voter's wall clock less ours. What is under way makes it look late, never early: the largest
+   * of all readings is the best. Undefined before the first.
+   */
+  get clockAheadMs(): number | undefined {
+    return this.#clockAheadMs;
   }
 
   open(): void {
@@ -123,6 +132,10 @@ export class VoterLink {
     this.#backOffMs = RECONNECT_FIRST_MS;
     if (message.type === "status") {
       this.#status = message;
+      if (message.wallMs > 0) {
+        const aheadMs = message.wallMs - this.#ports.clock.wallMs();
+        this.#clockAheadMs = Math.max(aheadMs, this.#clockAheadMs ?? aheadMs);
+      }
       this.#options.onStatus(this);
       return;
     }

@@ -14,6 +14,8 @@ class Voter {
   term = 1;
   registered = false;
   mayShutDown = false;
+  /** 0: it does not say. */
+  wallMs = 0;
   readonly heard: ControllerUp[] = [];
   streams: PeerStream<ControllerDown, ControllerUp>[] = [];
   /** Answers a request; undefined: does not answer. */
@@ -65,6 +67,7 @@ class Voter {
       fenced: false,
       registered: this.registered,
       mayShutDown: this.mayShutDown,
+      wallMs: this.wallMs,
     };
   }
 
@@ -115,6 +118,7 @@ beforeEach(async () => {
     heartbeatIntervalMs: 250,
     sessionTimeoutMs: 2_000,
     requestTimeoutMs: 10_000,
+    clockOffsetMaxMs: 300_000,
     registration: () => ({
       brokerId: 9,
       incarnationId: "life",
@@ -326,5 +330,29 @@ describe("controlled shutdown", () => {
     expect(moved).toBeUndefined();
     await broker.world.runFor(2_000);
     expect(moved).toBe(false);
+  });
+});
+
+describe("clocks", () => {
+  const hour = 3_600_000;
+
+  test("a broker whose clock most voters contradict does not start", async () => {
+    voter(1).active = true;
+    for (const id of [1, 2]) voter(id).wallMs = broker.ports.clock.wallMs() + hour;
+    voter(3).wallMs = broker.ports.clock.wallMs();
+    session.start();
+    await until(() => broker.fatals.length > 0);
+    expect(broker.fatals[0]).toContain(
+      "this clock is 3600 s behind that of voters 1, 2; broker.clock.offset.max.ms is 300000",
+    );
+  });
+
+  test("one voter of three is no majority, and a clock that is set later is nobody's mistake", async () => {
+    voter(2).wallMs = broker.ports.clock.wallMs() - hour;
+    await registered();
+    await broker.world.runFor(12_000);
+    for (const id of [1, 2, 3]) voter(id).wallMs = broker.ports.clock.wallMs() - hour;
+    await broker.world.runFor(3_000);
+    expect(broker.fatals).toEqual([]);
   });
 });

@@ -41,8 +41,8 @@ ENV NODE_ENV=production
 USER node
 WORKDIR /var/lib/ottla
 VOLUME /var/lib/ottla
-# gRPC, HTTP (metrics and health), and the brokers among themselves.
-EXPOSE 9192 9292 9392
+# Kafka's protocol, gRPC, HTTP (metrics and health), and the brokers among themselves.
+EXPOSE 9092 9192 9292 9392
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=4s --start-period=20s --retries=3 \
   CMD ["ottla", "health", "--config", "/etc/ottla/broker.properties"]

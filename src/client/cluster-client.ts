@@ -18,6 +18,8 @@ import type { CallOptions, Connection } from "./transport.ts";
 export const RETRY_LIMITS: RetryLimits = { minMs: 20, maxMs: 250 };
 /** A broker that has not answered metadata for this long is asked no longer alone. */
 const HEDGE_MS = 300;
+/** A broker that failed is asked after those whose answers of the last second were no help. */
+const FAILED_MS = 1_000;
 /** One attempt at one broker for what any broker can answer. */
 const ATTEMPT_MS = 2_000;
 
@@ -34,6 +36,8 @@ export class ClusterClient {
   readonly #connections = new Map<string, Connection>();
   /** When an address last failed; absent: it never did, or worked since. */
   readonly #failedAtMs = new Map<string, number>();
+  /** When the answer of an address was last no help. */
+  readonly #uselessAtMs = new Map<string, number>();
   /** Which known broker is asked first: the same one as long as it answers, so that what a call
    * changed is seen by the next. */
   #turn: number;
@@ -150,8 +154,7 @@ export class ClusterClient {
    */
   askAnother(): void {
     if (this.#answeredLast === undefined) return;
-    // As if it had failed: those that failed before it are asked before it again.
-    this.#failedAtMs.set(addressText(this.#answeredLast), this.nowMs());
+    this.#uselessAtMs.set(addressText(this.#answeredLast), this.nowMs());
     this.#answeredLast = undefined;
   }
 
@@ -221,7 +224,11 @@ export class ClusterClient {
     }
   }
 
-  /** Known brokers, then bootstrap addresses; among them those that failed stand last. */
+  /**
+   * Known brokers, then bootstrap addresses. Those stand last that failed; before them, those whose
+   * answers were no help, the newest last. A failure counts for a second longer: where all others
+   * are asked in vain, one that failed may have the news by now, but to try it costs a hedge.
+   */
   #candidates(): BrokerAddress[] {
     const known = this.cache.brokers();
     const first = known.length === 0 ? 0 : this.#turn % known.length;
@@ -229,8 +236,13 @@ export class ClusterClient {
     for (const address of this.#bootstrap) {
       if (!rotated.some((each) => same(each, address))) rotated.push(address);
     }
-    const failedAt = (address: BrokerAddress) => this.#failedAtMs.get(addressText(address)) ?? 0;
-    return rotated.sort((left, right) => failedAt(left) - failedAt(right));
+    const rank = (address: BrokerAddress): number => {
+      const key = addressText(address);
+      const failedAtMs = this.#failedAtMs.get(key);
+      if (failedAtMs === undefined) return this.#uselessAtMs.get(key) ?? 0;
+      return failedAtMs + FAILED_MS;
+    };
+    return rotated.sort((left, right) => rank(left) - rank(right));
   }
 
   #connectionTo(address: BrokerAddress): Connection {
@@ -252,6 +264,7 @@ export class ClusterClient {
       connection.close();
       this.#connections.delete(key);
       this.#failedAtMs.delete(key);
+      this.#uselessAtMs.delete(key);
     }
   }
 

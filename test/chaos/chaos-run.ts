@@ -1,5 +1,5 @@
 /** One run: a cluster comes up, clients work, faults come by the seed, everything is read and judged. */
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Prng } from "../../src/base/prng.ts";
 import { Admin } from "../../src/client/index.ts";
@@ -91,7 +91,10 @@ export async function runChaos(options: RunOptions): Promise<RunReport> {
       report.faults.some(({ outcome, wholeMs }) => {
         return outcome === "made" && wholeMs === undefined;
       });
-    if (!failed) return report;
+    if (!failed) {
+      rmSync(path, { force: true });
+      return report;
+    }
     const kept = await keep(cluster, { ...options, path, report });
     say(`history, logs and metrics are kept in ${kept}`);
     return { ...report, kept };
@@ -248,7 +251,7 @@ async function keep(
 ): Promise<string> {
   const kept = join(what.directory, `failed-${what.seed}-${Date.now()}`);
   mkdirSync(kept, { recursive: true });
-  cpSync(what.path, join(kept, "history.jsonl"));
+  renameSync(what.path, join(kept, "history.jsonl"));
   writeFileSync(join(kept, "report.json"), JSON.stringify(what.report, null, 2));
   for (const id of cluster.ids) {
     const service = cluster.service(id);

@@ -59,6 +59,7 @@ export class ChaosCluster {
   readonly #memoryBytes = new Map<number, number>();
   #subnet = "";
   #up = false;
+  #starting: Promise<void> = Promise.resolve();
 
   constructor(options: ClusterOptions, directory = join(tmpdir(), options.project)) {
     this.#options = options;
@@ -69,7 +70,12 @@ export class ChaosCluster {
   }
 
   /** Starts all containers; whether brokers are ready is asked of them. */
-  async up(): Promise<void> {
+  up(): Promise<void> {
+    this.#starting = this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
     rmSync(this.directory, { recursive: true, force: true });
     mkdirSync(join(this.directory, "shim"), { recursive: true });
     if (this.site.noShim === undefined) {
@@ -105,6 +111,8 @@ export class ChaosCluster {
         complaints.push(`${what}: ${String(thrown)}`);
       }
     };
+    // What is being started while a signal comes would be left behind.
+    await this.#starting.catch(() => undefined);
     if (this.#up) {
       // A paused container cannot be removed.
       await Promise.all(

@@ -12,6 +12,7 @@ const MIB = 1024 * 1024;
 const SQUEEZE_BYTES = 24 * MIB;
 const HOG_ROOM_BYTES = 64 * MIB;
 const OOM_MS = 20_000;
+const FILL_TRIES = 10;
 const DESCRIPTORS_LEFT = [0, 1, 5] as const;
 
 /** Takes memory until the container has none: the kernel then kills its largest process. */
@@ -34,6 +35,19 @@ async function startIfEnded(cluster: ChaosCluster, id: number): Promise<string |
   if (running) return undefined;
   await cluster.start([id]);
   return oomKilled ? "killed for want of memory" : `ended with exit code ${exitCode}`;
+}
+
+/** Leaves so much room; what is written meanwhile may make that refused, then it is tried again. */
+async function fill(cluster: ChaosCluster, id: number, left: number): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    const lines = (await run(["df", "--output=used", "-B1", cluster.dataOf(id)])).split("\n");
+    try {
+      await cluster.resizeSmall(id, Number(lines[1]) + left);
+      return;
+    } catch (thrown) {
+      if (tries === FILL_TRIES) throw thrown;
+    }
+  }
 }
 
 export const RESOURCE_FAULTS: readonly FaultKind[] = [
@@ -118,12 +132,9 @@ export const RESOURCE_FAULTS: readonly FaultKind[] = [
     inject: async ({ cluster, prng }) => {
       const target = cluster.small;
       if (target === undefined) throw new Error("no broker of this run has a small disk");
-      const used = Number(
-        (await run(["df", "--output=used", "-B1", cluster.dataOf(target)])).split("\n")[1],
-      );
       const left = prng.pick([4_096, 65_536, MIB]);
       const holdMs = prng.between(...HOLD_MS);
-      await cluster.resizeSmall(target, used + left);
+      await fill(cluster, target, left);
       return {
         targets: [target],
         detail: `${left} bytes left`,

@@ -165,11 +165,14 @@ async function main(): Promise<number> {
       return EXIT.USAGE;
     }
     const { trials } = options;
-    const figure = await drill.run({
+    const measured = await drill.run({
       ...common,
       seed,
       ...(trials === undefined ? {} : { trials }),
     });
+    // A figure of a machine that was busy with other things says little of the cluster.
+    const machine = `load average ${(loadavg()[1] ?? 0).toFixed(0)} on ${availableParallelism()} cores`;
+    const figure = { ...measured, text: `${measured.text}; ${machine}` };
     say(`${drill.name}: ${figure.text}; goal ${drill.goal}: ${figure.met ? "met" : "MISSED"}`);
     if (options.report !== undefined) writeFileSync(options.report, JSON.stringify(figure));
     if (options.results) {

@@ -24,6 +24,7 @@ export interface LoadOptions {
 }
 
 const TURN_MS = 10;
+const CONNECT_MS = 60_000;
 /** Records of one producer to one partition that wait; a partition without a leader stands still. */
 const OPEN_PER_PARTITION = 4_000;
 /** How long a producer lives before another takes its place, with another producer id. */
@@ -109,7 +110,8 @@ export class Load {
   async #live(process: string, lifeMs: number): Promise<void> {
     const { bootstrapServers, full, partitionsCount, producersCount, recordsPerSecond } =
       this.#options;
-    const producer = new Producer({ bootstrapServers });
+    // A busy machine may take long to connect at all; what waits for it meanwhile is not lost.
+    const producer = new Producer({ bootstrapServers, connectTimeoutMs: CONNECT_MS });
     const open = new Array<number>(partitionsCount).fill(0);
     const began = performance.now();
     let [due, made, turn] = [0, 0, 0];

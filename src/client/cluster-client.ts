@@ -82,8 +82,10 @@ export class ClusterClient {
       const { signal, timeoutMs } = options;
       await this.refresh([], { timeoutMs, signal, allowAutoTopicCreation: false });
     }
+    // Of all rounds: the deadline may end the last one after its first broker.
+    const tried = new Set<string>();
     for (;;) {
-      const tried: string[] = [];
+      let triedCount = 0;
       const spentMs = this.nowMs() - startMs;
       const patienceMs = this.#known
         ? options.timeoutMs
@@ -92,8 +94,9 @@ export class ClusterClient {
       for (const address of this.#candidates()) {
         if (this.#closed) throw closedError("client");
         const restMs = patienceMs - (this.nowMs() - startMs);
-        if (restMs <= 0 && tried.length > 0) break;
-        tried.push(addressText(address));
+        if (restMs <= 0 && triedCount > 0) break;
+        triedCount++;
+        tried.add(addressText(address));
         try {
           return await this.#attempt(address, name, request, options, Math.max(restMs, 1));
         } catch (thrown) {
@@ -104,7 +107,7 @@ export class ClusterClient {
       const waitMs = retryDelayMs(spentMs, RETRY_LIMITS);
       if (patienceMs - (this.nowMs() - startMs) <= waitMs) {
         if (lastError?.code === "REQUEST_TIMED_OUT" && !options.hedge) throw lastError;
-        throw this.#unreachable(name, tried, patienceMs, lastError);
+        throw this.#unreachable(name, [...tried], patienceMs, lastError);
       }
       await this.environment.timers.sleep(waitMs, options.signal);
     }

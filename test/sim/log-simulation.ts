@@ -7,14 +7,18 @@
 import { utf8 } from "../../src/base/bytes.ts";
 import type { Prng } from "../../src/base/prng.ts";
 import { toOttlaError } from "../../src/model/errors.ts";
-import type { Offset } from "../../src/model/ids.ts";
+import { type Offset, partitionKey } from "../../src/model/ids.ts";
 import type { TopicConfig } from "../../src/model/topic-config.ts";
 import type { Ports } from "../../src/ports/ports.ts";
 import { type Batch, lastOffset, placeBatch, readBatchHeader } from "../../src/record/batch.ts";
 import { BatchBuilder } from "../../src/record/records.ts";
 import { ProducerStates } from "../../src/replica/producer-states.ts";
+import { decodeChecked } from "../../src/storage/checked-value.ts";
+import { decodeMarks } from "../../src/storage/durable-marks.ts";
 import { LevelLogs } from "../../src/storage/level-logs.ts";
 import type { PartitionLog } from "../../src/storage/log.ts";
+import type { ReplicaHead } from "../../src/storage/replica-states.ts";
+import { isBatchKey, keyOffset } from "../../src/storage/segment-keys.ts";
 import { type Play, runWorld, type SimulationResult } from "./run-world.ts";
 import { crc32c } from "./world/sim-codecs.ts";
 import { SimNetwork } from "./world/sim-network.ts";
@@ -56,6 +60,8 @@ class LogRun implements Play {
   #sequence = 0;
   #appendedCount = 0;
   #faultsCount = 0;
+  /** What is vouched for may be on its way to the disk unheard. */
+  #isOpening = false;
 
   constructor(world: World, options: LogSimulationOptions) {
     this.#world = world;
@@ -118,7 +124,10 @@ class LogRun implements Play {
       const how = this.#prng.below(3);
       if (over) this.#node.exit();
       else if (how === 0) this.#node.crash();
-      else this.#node.losePower();
+      else {
+        this.#node.losePower();
+        if (this.#prng.chance(1, 4) && !this.#isOpening) this.#tear();
+      }
       world.note(over ? "stopped" : how === 0 ? "crash" : "power loss");
       this.#node.disk.full = false;
     }
@@ -129,6 +138,39 @@ class LogRun implements Play {
 
   tell(): ReturnType<Play["tell"]> {
     return { acknowledgedCount: this.#appendedCount, faultsCount: this.#faultsCount };
+  }
+
+  /** As the disk has it: below, everything was fsynced, and a start counts on it. */
+  #vouchedEnd(): Offset {
+    const { disk } = this.#node;
+    const key = partitionKey(REPLICA.topicId, REPLICA.partition);
+    const marks = disk.node("/data/marks");
+    const known = marks?.type === "file" ? decodeMarks(marks.content, crc32c) : undefined;
+    const states = disk.node("/data/broker");
+    const stored = states?.type === "store" ? states.state.get(utf8(`s/${key}/head`)) : undefined;
+    const head = stored && (decodeChecked(stored, crc32c) as ReplicaHead | undefined);
+    return Math.max(known?.get(key)?.end ?? 0, head?.cleanEnd ?? 0, this.#guaranteedEnd);
+  }
+
+  /**
+   * What a torn journal can leave above that: the newest batch that nobody vouched for is there, one
+   * before it is not.
+   */
+  #tear(): void {
+    const { disk } = this.#node;
+    const end = this.#vouchedEnd();
+    const stores = [...disk.below("/data/logs")].flatMap(([, node]) =>
+      node.type === "store" ? [node.state] : [],
+    );
+    for (const store of stores.reverse()) {
+      const keys = [...store.entries()].map(({ key }) => key).filter(isBatchKey);
+      const loose = keys.filter((key) => keyOffset(key) >= end);
+      const torn = loose.at(-2);
+      if (torn === undefined) continue;
+      store.perform([{ type: "delete", key: torn }], true);
+      this.#world.note(`torn at ${keyOffset(torn)}`);
+      return;
+    }
   }
 
   async #open(ports: Ports): Promise<{ logs: LevelLogs; log: PartitionLog }> {
@@ -149,16 +191,20 @@ class LogRun implements Play {
   /** What a process does until it is killed, or stops by itself. */
   async #live(ports: Ports): Promise<void> {
     const prng = this.#prng;
+    this.#isOpening = true;
     const { logs, log: first } = await this.#open(ports);
     let log = first;
     await this.#check(log);
+    this.#isOpening = false;
     const steps = prng.chance(1, 3) ? prng.between(0, 40) : 100_000;
     for (let step = 0; step < steps; step++) {
       try {
         if (log.failure !== undefined) {
           // As its broker does: open anew, which verifies; while the disk is full it stays offline.
+          this.#isOpening = true;
           log = await logs.open(REPLICA, this.#config);
           await this.#check(log);
+          this.#isOpening = false;
         }
         this.#watch(log);
         await this.#step(ports, log);

@@ -145,6 +145,7 @@ class Run implements Play {
     this.#workload.endWriters();
     await this.#come("every producer is answered", () => this.#workload.writersEnded);
     await this.#come("the cluster comes to rest", () => this.#cluster.atRest);
+    await this.#come("deleted replicas leave the disks", () => this.#cluster.strays.length === 0);
     await this.#come("every group has read everything", () => this.#workload.groupsCaughtUp);
     await this.#loseOneAfterAnother();
     this.#workload.endReaders();

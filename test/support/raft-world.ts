@@ -281,12 +281,19 @@ export class RaftWorld {
   }
 
   #proposeVoters(member: Member, voters: readonly RaftNode[]): void {
-    const answer = member.raft?.proposeVoters(sortedNodes(voters));
-    if (answer !== undefined && "index" in answer) {
+    if (member.raft !== undefined && this.#takesVoters(member.raft, voters)) {
       this.faultsCount++;
       this.#note(`${nodeKey(member.node)} proposes voters ${voters.map(nodeKey).join(" ")}`);
     }
     this.#settle(member);
+  }
+
+  /** R13: Ongaro 2015, "bug in single-server membership changes". */
+  #takesVoters(raft: Raft, voters: readonly RaftNode[]): boolean {
+    const isOpen = raft.termAt(raft.commitIndex) === raft.term;
+    const isTaken = "index" in raft.proposeVoters(sortedNodes(voters));
+    assert(!isTaken || isOpen, "R13 a voter set follows a committed entry of its term");
+    return isTaken;
   }
 
   #restartOne(): void {
@@ -372,7 +379,7 @@ export class RaftWorld {
     if (raft?.role === "leader") {
       const ids = [...this.members.values()].map(({ node }) => node.id);
       const next = raft.replacementStep(ids);
-      if (next !== undefined) raft.proposeVoters(sortedNodes(next));
+      if (next !== undefined) this.#takesVoters(raft, next);
     }
     this.#settle(member);
   }

@@ -88,12 +88,17 @@ export function drawWorkload(prng: Prng, minIsr: number): WorkloadPlan {
   const topicsCount = prng.chance(1, 4) ? 2 : 1;
   const admin = prng.chance(1, 2) ? drawAdmin(prng.fork("admin")) : undefined;
   const compaction = prng.fork("compaction");
+  const segments = prng.fork("segments");
   const isCompacted = compaction.chance(1, 3);
   const topics = ["orders", "payments"].slice(0, topicsCount).map((name) => {
     const partitionsCount = prng.between(1, 4);
     const configs = {
       "min.insync.replicas": String(minIsr),
       ...(prng.chance(1, 3) ? { "segment.bytes": String(1024 * 1024) } : {}),
+      // Else a segment is never full within a run, and retention finds only what it closes itself.
+      ...(admin?.deletes === true && segments.chance(1, 2)
+        ? { "internal.segment.bytes": String(segments.pick([800, 3_000])) }
+        : {}),
     };
     if (!isCompacted || compaction.chance(1, 4)) {
       return { name, partitionsCount, configs, keysCount: undefined };

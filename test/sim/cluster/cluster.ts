@@ -7,6 +7,7 @@ import type { MetadataImage } from "../../../src/metadata/image.ts";
 import type { BrokerConfig } from "../../../src/model/broker-config.ts";
 import type { Ports } from "../../../src/ports/ports.ts";
 import type { MetadataLogStatus } from "../../../src/runtime/metadata-log.ts";
+import { parseDirectoryName } from "../../../src/storage/replica-names.ts";
 import type { SimDoor } from "../clients/sim-door.ts";
 import { openSimDoors } from "../clients/sim-doors.ts";
 import { ShownWatermarks, tappedBroker } from "../clients/tapped-broker.ts";
@@ -15,7 +16,7 @@ import { SimNetwork } from "../world/sim-network.ts";
 import { type Incarnation, type LogLine, SimNode } from "../world/sim-node.ts";
 import { createIncarnation } from "../world/sim-ports.ts";
 import { describe, type World } from "../world/world.ts";
-import { brokerConfig, brokerName, type ClusterShape } from "./cluster-config.ts";
+import { brokerConfig, brokerName, type ClusterShape, LOG_DIR } from "./cluster-config.ts";
 import { type HookArguments, Observation } from "./observation.ts";
 import { observedApi } from "./observed-api.ts";
 import { ObservedLogs } from "./observed-logs.ts";
@@ -280,6 +281,21 @@ export class Cluster implements RunContext {
     return true;
   }
 
+  /** Directories of replicas on brokers that are to have none of that partition, or not any more. */
+  get strays(): readonly string[] {
+    const found: string[] = [];
+    for (const { id, node } of this.brokers) {
+      for (const name of node.disk.list(`${LOG_DIR}/logs`)) {
+        const replica = parseDirectoryName(name);
+        if (replica === undefined) continue;
+        const topic = this.newestImage().topics.get(replica.topicId);
+        const partition = topic?.partitions[replica.partition];
+        if (partition?.replicas.includes(id) !== true) found.push(`${node.name} ${name}`);
+      }
+    }
+    return found;
+  }
+
   isFenced(broker: SimBroker): boolean {
     return this.newestImage().brokers.get(broker.id)?.fenced === true;
   }
@@ -298,6 +314,7 @@ export class Cluster implements RunContext {
       const state = running === undefined ? (node.incarnation ? "starts" : "down") : "runs";
       lines.push(`broker ${id} ${state}, metadata ${image?.index ?? "none"}`);
     }
+    if (this.strays.length > 0) lines.push(`strays ${this.strays.join(", ")}`);
     for (const [key, partition] of partitionsOf(this.newestImage())) {
       const { leader, leaderEpoch, isr, elr, partitionEpoch } = partition;
       const ends = partition.replicas.map((id) => {

@@ -8,10 +8,11 @@
  *   ISR then still holds everything below it, and goes to the ELR; once the ISR is large enough the
  *   high watermark may move on, and the ELR is void.
  * - A replica that lost records, or whose storage failed, is in neither.
- * - While nobody leads, a last leader whose storage failed is remembered; when both ran empty, the
- *   last member. It held everything below the high watermark, so it leads again once it says that
- *   its log is whole, also while others are in the ELR: those may never come back, or without their
- *   disks. In favour of any other replica the election is unclean.
+ * - While nobody leads, a last leader whose storage failed is remembered, or the first other member
+ *   to which that happens; when both ran empty, the last member. It held everything below the high
+ *   watermark, which cannot move without a leader. So it leads again once it says that its log is
+ *   whole, also while others are in the ELR: those may never come back, or without their disks. In
+ *   favour of any other replica the election is unclean.
  */
 import { type BrokerId, NONE, type PartitionIndex, type TopicId } from "../model/ids.ts";
 import type { MetadataImage, TopicImage } from "./image.ts";
@@ -25,6 +26,8 @@ export interface PartitionGoal {
   readonly lost?: readonly BrokerId[];
   /** Of those in `lost`: they said themselves that their log's tail is gone. */
   readonly tailLost?: boolean;
+  /** Of those in `lost`: their storage failed, and their log may be whole. */
+  readonly unreadable?: boolean;
   /** Prefers the first replica to the present leader. */
   readonly preferred?: boolean;
   /** The last known leader may lead again if it is this one, and its tail was not lost. */
@@ -125,9 +128,13 @@ function lastKnownOf(
   const nobody = { id: NONE, lost: false };
   if (next.leader !== NONE) return nobody;
   const members = [...next.isr, ...next.elr];
-  const last = [state.leader, state.lastKnownLeader, ...state.isr, ...state.elr];
-  const id = last.slice(0, members.length === 0 ? last.length : 2).find((one) => one !== NONE);
-  if (id === undefined || members.includes(id)) return nobody;
+  const before = [...state.isr, ...state.elr];
+  const unreadable = goal.unreadable === true ? (goal.lost ?? []) : [];
+  const last = [state.leader, state.lastKnownLeader];
+  if (members.length === 0) last.push(...before);
+  else last.push(...unreadable.filter((one) => before.includes(one)));
+  const id = last.find((one) => one !== NONE && !members.includes(one));
+  if (id === undefined) return nobody;
   const lostNow = goal.tailLost === true && (goal.lost ?? []).includes(id);
   const lostBefore = id === state.lastKnownLeader && state.lastKnownLeaderLost === true;
   const lost = lostNow || lostBefore;

@@ -31,6 +31,7 @@ export function decideReplicasFailed(
       return {
         isr: state.isr.filter((id) => id !== brokerId),
         lost: [brokerId],
+        unreadable: true,
         ...directoryAt(state.directories, place, ""),
       };
     },

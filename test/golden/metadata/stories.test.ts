@@ -388,6 +388,29 @@ describe("storage fails under a live broker", () => {
     `);
   });
 
+  it("a member whose storage fails while nobody leads is remembered, and leads once it is whole", () => {
+    new Story()
+      .kill(3)
+      .kill(2)
+      .kill(1)
+      .storageFails(1)
+      .restart(2, "lost")
+      .restart(1)
+      .storageReturns(1)
+      .told(`
+      create -> leader 1 e0 isr 1,2,3 elr -
+      kill 3 -> leader 1 e0 isr 1,2 elr -
+      kill 2 -> leader 1 e0 isr 1 elr 2
+      kill 1 -> leader -1 e1 isr - elr 1,2
+      storage of 1 fails -> leader -1 e1 isr - elr 2 last 1
+      register 2 lost -> leader -1 e1 isr - elr - last 1
+      unfence 2 -> leader -1 e1 isr - elr - last 1
+      register 1 -> leader -1 e1 isr - elr - last 1
+      unfence 1 -> leader 1 e2 isr 1 elr -
+      storage of 1 returns -> leader 1 e2 isr 1 elr -
+    `);
+  });
+
   // It was elected although its log had been set aside, and what was acknowledged was gone.
   it("a last leader that returns with less than it had leads only uncleanly", () => {
     new Story([1])

@@ -2,13 +2,13 @@
  * Whether the right alerts fire when the composed cluster is broken, and clear when it is whole again:
  * a Prometheus with the project's rules, their patience cut short, scrapes the containers.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PrometheusApi } from "../../monitoring/prometheus-api.ts";
 import { findPrometheus } from "../../monitoring/prometheus-binaries.ts";
 import { PrometheusServer } from "../../monitoring/prometheus-server.ts";
-import type { ChaosCluster } from "../cluster.ts";
+import { type ChaosCluster, SMALL_DISK_BYTES } from "../cluster.ts";
 import { HTTP_PORT } from "../compose-overlay.ts";
 import { until } from "../waiting.ts";
 import {
@@ -33,6 +33,10 @@ const ONE_AWAY = ["OttlaBrokerDown", "OttlaUnderReplicated"] as const;
 /** What would say that records are lost, or that two decide. */
 const NEVER = ["OttlaUncleanLeaderElection", "OttlaSeveralActiveControllers"] as const;
 const FIRES_MS = 90_000;
+/** Below what a broker keeps in reserve. */
+const LITTLE_BYTES = 100 * 1024 * 1024;
+/** Its disk can be made full. */
+const SMALL = 3;
 
 const FAULTS: readonly Fault[] = [
   {
@@ -71,13 +75,23 @@ const FAULTS: readonly Fault[] = [
   },
 ];
 
+const FULL_DISK: Fault = {
+  name: "a disk that fills",
+  fires: ["OttlaDiskFull", "OttlaUnderReplicated"],
+  make: async (cluster) => {
+    const { bfree, blocks, bsize } = statfsSync(cluster.dataOf(SMALL));
+    await cluster.resizeSmall(SMALL, (blocks - bfree) * bsize + LITTLE_BYTES);
+  },
+  heal: (cluster) => cluster.resizeSmall(SMALL, SMALL_DISK_BYTES),
+};
+
 async function alerts(context: DrillContext): Promise<Figure> {
   const directory = mkdtempSync(join(tmpdir(), "ottla-alerts-"));
   try {
     const binaries = await findPrometheus(directory);
     if (binaries === undefined)
       throw new Error("there is no prometheus here, nor can apt bring it");
-    return await onStage(context, DRILL_LOAD, async (on) => {
+    return await onStage(context, { ...DRILL_LOAD, small: SMALL }, async (on) => {
       const { cluster } = on;
       const targets = cluster.ids.map((id) => `${cluster.address(id)}:${HTTP_PORT}`);
       const binary = binaries.prometheus;
@@ -94,14 +108,16 @@ async function alerts(context: DrillContext): Promise<Figure> {
 }
 
 async function play(
-  { ending, say }: DrillContext,
+  { ending, say, site }: DrillContext,
   on: DrillStage,
   api: PrometheusApi,
 ): Promise<Figure> {
   const began = performance.now();
   const values: number[] = [];
   const complaints: string[] = [];
-  for (const { fires, heal, make, name } of FAULTS) {
+  const faults = site.noMount === undefined ? [FULL_DISK, ...FAULTS] : FAULTS;
+  if (site.noMount !== undefined) say(`${FULL_DISK.name}: cannot be made here, ${site.noMount}`);
+  for (const { fires, heal, make, name } of faults) {
     if (ending()) break;
     await untilFlowing(on);
     const firing = async (): Promise<readonly string[]> => {
@@ -127,17 +143,17 @@ async function play(
   }
   const ever = await api.firedWithin((performance.now() - began) / 1_000);
   complaints.push(...NEVER.filter((each) => ever.has(each)).map((each) => `${each} fired`));
-  const what = `${values.length} of ${FAULTS.length} faults had all their alerts`;
+  const what = `${values.length} of ${faults.length} faults had all their alerts`;
   return {
     text:
       complaints.length === 0 ? `${what}, and all cleared` : `${what}; ${complaints.join("; ")}`,
-    met: complaints.length === 0 && values.length === FAULTS.length,
+    met: complaints.length === 0 && values.length === faults.length,
     values,
   };
 }
 
 export const ALERT_DRILL: Drill = {
   name: "alerts",
-  goal: "the right alerts fire for a broker killed, frozen or cut off and for a majority lost, and clear",
+  goal: "the right alerts fire for a full disk, a broker killed, frozen or cut off, and a majority lost, and clear",
   run: alerts,
 };

@@ -47,6 +47,8 @@ export interface DrillLoad {
   readonly recordsPerSecond: number;
   readonly valueBytes: number;
   readonly partitions: number;
+  /** This broker's data lies on a file system of its own, which can be made full. Default: nobody's. */
+  readonly small?: number;
 }
 
 export const DRILL_LOAD: DrillLoad = { recordsPerSecond: 1_000, valueBytes: 100, partitions: 6 };
@@ -65,7 +67,7 @@ export async function onStage<Result>(
   const cluster = new ChaosCluster({
     ...{ project, image, composeFiles, site },
     brokers: 3,
-    small: undefined,
+    small: wanted.small,
     properties: {},
   });
   context.onCluster(cluster);

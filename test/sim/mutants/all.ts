@@ -1,5 +1,6 @@
 /** Every mutant. */
 import { CLIENT_MUTANTS } from "./client-mutants.ts";
+import { DOOR_MUTANTS } from "./door-mutants.ts";
 import { GROUP_MUTANTS } from "./group-mutants.ts";
 import { METADATA_MUTANTS } from "./metadata-mutants.ts";
 import type { Mutant } from "./mutant.ts";
@@ -14,4 +15,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...STORAGE_MUTANTS,
   ...CLIENT_MUTANTS,
   ...GROUP_MUTANTS,
+  ...DOOR_MUTANTS,
 ];

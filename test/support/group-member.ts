@@ -71,6 +71,11 @@ export class LoneMember {
     return error?.code ?? "";
   }
 
+  /** Joins the rebalance under way, and asks for no assignment: as leader it keeps all others waiting. */
+  async rejoin(): Promise<void> {
+    await this.#join();
+  }
+
   /** It leaves; the connection stays open until `close`. */
   async leave(): Promise<void> {
     const { groupId } = this.#options;

@@ -286,5 +286,6 @@ export type AdminRequestName =
   | "delete-topics"
   | "create-partitions"
   | "alter-configs"
+  | "reassign-partitions"
   | "elect-leaders"
   | "unregister-broker";

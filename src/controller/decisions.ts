@@ -8,6 +8,7 @@ import type { DecideContext, Decision } from "../metadata/decide/decision.ts";
 import { decideDeleteTopics } from "../metadata/decide/delete-topics.ts";
 import { decideElectLeaders } from "../metadata/decide/elect-leaders.ts";
 import { decideAllocateProducerIds } from "../metadata/decide/producer-ids.ts";
+import { decideReassignPartitions } from "../metadata/decide/reassign-partitions.ts";
 import { decideReplicasFailed } from "../metadata/decide/replica-reports.ts";
 import { decideUnregisterBroker } from "../metadata/decide/unregister-broker.ts";
 import type { MetadataImage } from "../metadata/image.ts";
@@ -31,6 +32,7 @@ export const DECISIONS: {
   "delete-topics": decideDeleteTopics,
   "create-partitions": decideCreatePartitions,
   "alter-configs": decideAlterConfigs,
+  "reassign-partitions": decideReassignPartitions,
   "elect-leaders": decideElectLeaders,
   "allocate-producer-ids": decideAllocateProducerIds,
   "replicas-failed": decideReplicasFailed,

@@ -108,6 +108,10 @@ export const REQUEST_SHAPES: {
     ),
     validateOnly: boolean,
   }),
+  "reassign-partitions": object({
+    partitions: partitions(object({ topic: name, partition, replicas: nullable(brokerIds) })),
+    allowReplicationFactorChange: boolean,
+  }),
   "elect-leaders": object({
     type: oneOf("preferred", "unclean"),
     partitions: nullable(partitions(object({ topic: name, partition }))),

@@ -136,6 +136,25 @@ export interface AlterConfigResult {
   readonly error: ItemError | null;
 }
 
+export interface ReassignPartition {
+  readonly topic: string;
+  readonly partition: PartitionIndex;
+  /** In order of preference; null: what is under way is given up. */
+  readonly replicas: readonly BrokerId[] | null;
+}
+
+export interface ReassignPartitions {
+  readonly partitions: readonly ReassignPartition[];
+  /** KIP-860: false: as many replicas as before, or an error. */
+  readonly allowReplicationFactorChange: boolean;
+}
+
+export interface ReassignPartitionResult {
+  readonly topic: string;
+  readonly partition: PartitionIndex;
+  readonly error: ItemError | null;
+}
+
 export interface ElectLeaders {
   readonly type: "preferred" | "unclean";
   /** Null: every partition that needs it. */
@@ -219,6 +238,10 @@ export interface ControllerRequests {
   readonly "alter-configs": {
     readonly request: AlterConfigs;
     readonly reply: { readonly resources: readonly AlterConfigResult[] };
+  };
+  readonly "reassign-partitions": {
+    readonly request: ReassignPartitions;
+    readonly reply: { readonly partitions: readonly ReassignPartitionResult[] };
   };
   readonly "elect-leaders": {
     readonly request: ElectLeaders;

@@ -4,7 +4,7 @@ import type { MetadataImage, TopicImage } from "./image.ts";
 import { minIsrOf } from "./image-configs.ts";
 import type { PartitionState } from "./records.ts";
 
-/** Violations in words, each with the invariant's number (C1 to C4, C15); none: the image is lawful. */
+/** Violations in words, each with the invariant's number (C1 to C4, C13, C15); none: the image is lawful. */
 export function checkImage(image: MetadataImage): readonly string[] {
   const found: string[] = [];
   const incarnations = new Set<string>();
@@ -67,6 +67,8 @@ function checkPartition(
     isr.length < minIsrOf(image, topic.name, replicas.length) || elr.length === 0,
     "C4: an ELR although the ISR is large enough",
   );
+  const { adding, removing } = state;
+  expect(within(adding) && within(removing), "C13: what is added or removed is no replica");
   expect(replicas.length > 0 && distinct(replicas), "C15: replicas are not distinct");
   expect(state.directories.length === replicas.length, "C15: a replica without its directory");
   return found;

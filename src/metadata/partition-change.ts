@@ -8,6 +8,9 @@
  *   ISR then still holds everything below it, and goes to the ELR; once the ISR is large enough the
  *   high watermark may move on, and the ELR is void.
  * - A replica that lost records, or whose storage failed, is in neither.
+ * - A reassignment ends when every replica of its target is in the ISR (C13). The end is a record of
+ *   its own behind the one that brought the last of them in: who is elected in it was in the ISR
+ *   before it, as in every other election.
  * - While nobody leads, a last leader whose storage failed is remembered, or the first other member
  *   to which that happens; when both ran empty, the last member. It held everything below the high
  *   watermark, which cannot move without a leader. So it leads again once it says that its log is
@@ -68,6 +71,54 @@ export function changePartition(
     ...(next.unclean ? { unclean: true as const } : {}),
   };
   return Object.keys(change).length > 3 ? change : undefined;
+}
+
+/**
+ * The record that ends the partition's reassignment, if every replica that stays is in sync: those
+ * that are to go leave replicas and ISR, and another leads if the leader is one of them.
+ */
+export function endReassignment(
+  topicId: TopicId,
+  partition: PartitionIndex,
+  state: PartitionState,
+  electable: Electable,
+): PartitionChangeRecord | undefined {
+  const { adding, directories, isr, removing, replicas } = state;
+  if (adding.length === 0 && removing.length === 0) return undefined;
+  const target = replicas.filter(not(removing));
+  if (target.length === 0 || !target.every((id) => isr.includes(id))) return undefined;
+  const staying = target.includes(state.leader) ? state.leader : undefined;
+  const leader =
+    staying ??
+    target.find((id) => electable(id) === "yes") ??
+    target.find((id) => electable(id) === "last-resort");
+  if (leader === undefined) return undefined;
+  return {
+    type: "partition-change",
+    topicId,
+    partition,
+    replicas: target,
+    directories: target.map((id) => directories[replicas.indexOf(id)] ?? ""),
+    isr: target,
+    elr: [],
+    adding: [],
+    removing: [],
+    ...(leader === state.leader ? {} : { leader }),
+  };
+}
+
+/** The record, if there is one, and the end of a reassignment that it leads to. */
+export function withEnd(
+  topicId: TopicId,
+  partition: PartitionIndex,
+  before: PartitionState,
+  change: PartitionChangeRecord | undefined,
+  electable: Electable,
+): readonly PartitionChangeRecord[] {
+  const { replicas, directories, isr, adding, removing, leader } = { ...before, ...change };
+  const after = { ...before, replicas, directories, isr, adding, removing, leader };
+  const end = endReassignment(topicId, partition, after, electable);
+  return [change, end].filter((record) => record !== undefined);
 }
 
 interface Election {
@@ -196,7 +247,7 @@ export function changePartitions(
           minIsr: minIsrOf(image, topic.name, state.replicas.length),
         },
       );
-      if (change !== undefined) records.push(change);
+      records.push(...withEnd(topic.id, partition, state, change, options.electable));
     }
   }
   return records;

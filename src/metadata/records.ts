@@ -89,6 +89,7 @@ export interface PartitionState {
    * again by an unclean election alone; otherwise its return is a clean one.
    */
   readonly lastKnownLeaderLost?: boolean;
+  /** While it is reassigned (KIP-455): replicas that were not there before, and those that will go. */
   readonly adding: readonly BrokerId[];
   readonly removing: readonly BrokerId[];
   /** -1: none. */

@@ -347,6 +347,12 @@ export const ERRORS = {
     "FAILED_PRECONDITION",
     "The preferred replica leads already.",
   ),
+  NO_REASSIGNMENT_IN_PROGRESS: row(
+    85,
+    false,
+    "FAILED_PRECONDITION",
+    "The partition is not being moved: there is nothing to give up.",
+  ),
   GROUP_SUBSCRIBED_TO_TOPIC: row(
     86,
     false,

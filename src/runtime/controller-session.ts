@@ -42,6 +42,7 @@ const REPEATABLE: ReadonlySet<ControllerRequestName> = new Set<ControllerRequest
   "register-broker",
   "alter-partition",
   "alter-configs",
+  "reassign-partitions",
   "elect-leaders",
   "allocate-producer-ids",
   "replicas-failed",

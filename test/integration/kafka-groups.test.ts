@@ -136,6 +136,27 @@ it("topics and their configuration", async () => {
   });
 }, 120_000);
 
+it("a partition moves to other brokers, with what it holds", async () => {
+  await withAdmin(async (admin) => {
+    const replicaAssignment = [{ partition: 0, replicas: [1, 2] }];
+    await admin.createTopics({ topics: [{ topic: "moved", replicaAssignment }] });
+    await fill("moved", 1, 50);
+    const partitionAssignment = [{ partition: 0, replicas: [3, 2] }];
+    const topics = [{ topic: "moved", partitionAssignment }];
+    await admin.alterPartitionReassignments({ topics });
+    await eventually("it has moved", async () => {
+      const { topics: moving } = await admin.listPartitionReassignments({});
+      const { topics: shown } = await admin.fetchTopicMetadata({ topics: ["moved"] });
+      const [partition] = shown[0]?.partitions ?? [];
+      const { isr = [], replicas = [] } = partition ?? {};
+      return moving.length === 0 && replicas.join() === "3,2" && isr.length === 2;
+    });
+    await fill("moved", 1, 1);
+    const [offsets] = await admin.fetchTopicOffsets("moved");
+    expect(offsets).toMatchObject({ low: "0", high: "51" });
+  });
+}, 120_000);
+
 it("three members share the work, and two of them what the third leaves", async () => {
   await withAdmin((admin) =>
     admin.createTopics({ topics: [{ topic: "work", numPartitions: 6, replicationFactor: 3 }] }),

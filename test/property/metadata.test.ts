@@ -14,6 +14,7 @@ import { decideDeleteTopics } from "../../src/metadata/decide/delete-topics.ts";
 import { decideBalance, decideElectLeaders } from "../../src/metadata/decide/elect-leaders.ts";
 import { decideFenceBrokers } from "../../src/metadata/decide/fence-brokers.ts";
 import { decideAllocateProducerIds } from "../../src/metadata/decide/producer-ids.ts";
+import { decideReassignPartitions } from "../../src/metadata/decide/reassign-partitions.ts";
 import { decideReconcile } from "../../src/metadata/decide/reconcile.ts";
 import {
   decideAssignDirectories,
@@ -58,6 +59,9 @@ const step = fc.record({
     "producer-ids",
     "unregister",
     "reconcile",
+    "reassign",
+    "reassign",
+    "reassign-back",
   ),
   broker: fc.integer({ min: 1, max: BROKERS }),
   topic: fc.constantFrom(...TOPICS),
@@ -232,6 +236,27 @@ function take(cluster: MetadataCluster, { operation, broker, topic, number }: St
       );
     case "unregister":
       return run(cluster, (now) => decideUnregisterBroker(now, { brokerId: broker }));
+    case "reassign":
+    case "reassign-back": {
+      if (one === undefined) return undefined;
+      const brokers = Array.from(
+        { length: BROKERS },
+        (_, index) => ((index + broker) % BROKERS) + 1,
+      );
+      const target = brokers.filter((_, index) => (number >> index) & 1);
+      return run(cluster, (now) =>
+        decideReassignPartitions(now, {
+          partitions: [
+            {
+              topic: one.topic.name,
+              partition: one.partition,
+              replicas: operation === "reassign" ? target : null,
+            },
+          ],
+          allowReplicationFactorChange: number % 5 > 0,
+        }),
+      );
+    }
     case "reconcile":
       // A lawful image that nobody else is about to change needs nothing.
       return cluster.apply(decideReconcile(image, properties));

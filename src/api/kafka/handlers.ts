@@ -9,6 +9,7 @@ import { groupAdminHandlers } from "./group-admin-handlers.ts";
 import { groupHandlers } from "./group-handlers.ts";
 import { offsetHandlers } from "./offset-handlers.ts";
 import { produceHandlers } from "./produce-handlers.ts";
+import { reassignmentHandlers } from "./reassignment-handlers.ts";
 import { topicHandlers } from "./topic-handlers.ts";
 
 export const HANDLERS: DoorHandlers = {
@@ -22,4 +23,5 @@ export const HANDLERS: DoorHandlers = {
   ...topicHandlers,
   ...configHandlers,
   ...clusterAdminHandlers,
+  ...reassignmentHandlers,
 };

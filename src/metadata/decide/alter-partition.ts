@@ -7,7 +7,7 @@ import { type BrokerEpoch, type BrokerId, partitionKey } from "../../model/ids.t
 import type { AlterPartition, AlterPartitionItem, AlterPartitionResult } from "../commands.ts";
 import type { MetadataImage, TopicImage } from "../image.ts";
 import { minIsrOf } from "../image-configs.ts";
-import { changePartition, electableIn } from "../partition-change.ts";
+import { changePartition, electableIn, withEnd } from "../partition-change.ts";
 import type { MetadataRecord, PartitionState } from "../records.ts";
 import { checkBrokerEpoch, type Decision, itemErrorOf } from "./decision.ts";
 
@@ -40,7 +40,7 @@ export function decideAlterPartition(
         },
         { electable, minIsr: minIsrOf(image, topic.name, state.replicas.length) },
       );
-      if (change !== undefined) records.push(change);
+      records.push(...withEnd(topicId, partition, state, change, electable));
     });
     return { topicId, partition, error };
   });

@@ -38,7 +38,10 @@ export function decideCreatePartitions(
   }
   const newCount = partitionsCount - now;
   checkTotal(partitionsCountIn(image) + newCount);
-  const replicationFactor = topic.partitions[0]?.replicas.length ?? 1;
+  const first = topic.partitions[0];
+  // While it is moved it has more, for a time.
+  const moving = first?.removing.length ?? 0;
+  const replicationFactor = (first?.replicas.length ?? 1) - moving;
   if (assignment.length > 0) {
     if (assignment.length !== newCount) {
       throw new OttlaError(

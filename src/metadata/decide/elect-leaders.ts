@@ -4,7 +4,7 @@ import { NONE, type PartitionIndex, partitionKey } from "../../model/ids.ts";
 import type { ElectLeaderResult, ElectLeaders } from "../commands.ts";
 import { type MetadataImage, type TopicImage, topicByName } from "../image.ts";
 import { minIsrOf } from "../image-configs.ts";
-import { changePartition, changePartitions, electableIn } from "../partition-change.ts";
+import { changePartition, changePartitions, electableIn, withEnd } from "../partition-change.ts";
 import type { MetadataRecord, PartitionState } from "../records.ts";
 import { type Decision, itemErrorOf } from "./decision.ts";
 
@@ -35,7 +35,7 @@ export function decideElectLeaders(
       }
       seen.add(key);
       const change = electOne(image, { topic, partition, state, type: request.type });
-      records.push(change);
+      records.push(...withEnd(topic.id, partition, state, change, electableIn(image)));
       leader = change.leader ?? leader;
     });
     return { topic: name, partition, leader, error };

@@ -1,9 +1,10 @@
 /**
- * C1, C2, C5, C6 of the controller, at each record of the committed log, and C9 of its images:
+ * C1, C2, C5, C6, C13 of the controller, at each record of the committed log, and C9 of its images:
  * - C1: the leader is in the ISR; ISR and ELR are replicas and share nobody;
  * - C2: a partition with a leader has an ISR, one without an ISR keeps its last known leader;
  * - C5: leader epoch and partition epoch never fall, and rise with each change;
  * - C6: one leader per leader epoch in the whole run;
+ * - C13: replicas go when all that stay are in sync, or when those go that were being added;
  * - C9: a broker's epoch never falls, and rises with each registration.
  * Sources: KIP-966, KIP-841, KIP-631; Kafka's ReplicationControlManager.
  */
@@ -31,6 +32,12 @@ export function partitionMetadata(context: RunContext): Invariant {
       if (leaderEpoch < before.leaderEpoch) fail("C5", key, `leader epoch fell ${text}`);
       if (leader !== before.leader && leaderEpoch === before.leaderEpoch) {
         fail("C5", key, `a new leader in an old epoch ${text}`);
+      }
+      const stay = before.replicas.every((id) => replicas.includes(id));
+      const moved = replicas.every((id) => isr.includes(id));
+      const back = replicas.every((id) => !before.adding.includes(id));
+      if (!stay && !moved && !back) {
+        fail("C13", key, `replicas ${before.replicas.join(",")} became ${text}`);
       }
       if (after.partitionEpoch <= before.partitionEpoch) {
         fail("C5", key, `partition epoch did not rise ${text}`);

@@ -27,6 +27,22 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
     seeds: "cluster",
   },
   {
+    name: "reassignment-ends-with-one-in-sync",
+    file: "src/metadata/partition-change.ts",
+    find: "!target.every((id) => isr.includes(id))) return undefined;",
+    replace: "!target.some((id) => isr.includes(id))) return undefined;",
+    scenario: "reassignment-under-deaths",
+    seeds: "cluster",
+  },
+  {
+    name: "reassignment-given-up-to-too-few",
+    file: "src/metadata/decide/reassign-partitions.ts",
+    find: "kept.length < Math.max(1, enough)",
+    replace: "kept.length < 1",
+    scenario: "reassignment-given-up",
+    seeds: "cluster",
+  },
+  {
     name: "lost-replica-stays-eligible",
     file: "src/metadata/partition-change.ts",
     find: "...state.elr, ...isr])].filter(not(lost));",

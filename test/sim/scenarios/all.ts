@@ -35,6 +35,7 @@ import { partialPartition } from "./partial-partition.ts";
 import { powerLossEverywhere } from "./power-loss-everywhere.ts";
 import { producerIdBlocks } from "./producer-id-blocks.ts";
 import { readBound } from "./read-bound.ts";
+import { reassignmentGivenUp, reassignmentUnderDeaths } from "./reassignment.ts";
 import { rebalanceStorm } from "./rebalance-storm.ts";
 import { rebornBroker } from "./reborn-broker.ts";
 import { recreatedTopic } from "./recreated-topic.ts";
@@ -114,4 +115,6 @@ export const SCENARIOS: readonly Scenario[] = [
   crashAmidACleaning,
   cleaningBelowHighWatermark,
   ...GOLDEN,
+  reassignmentUnderDeaths,
+  reassignmentGivenUp,
 ];

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { clusterAdminHandlers } from "../../../src/api/kafka/cluster-admin-handlers.ts";
 import { configHandlers } from "../../../src/api/kafka/config-handlers.ts";
+import { reassignmentHandlers } from "../../../src/api/kafka/reassignment-handlers.ts";
 import { topicHandlers } from "../../../src/api/kafka/topic-handlers.ts";
 import type { DescribedConfigEntry, DoorApi } from "../../../src/broker/broker-api.ts";
 import { APIS, type ApiName } from "../../../src/kafka-wire/api-keys.ts";
@@ -12,7 +13,12 @@ import { createMemoryPorts } from "../../support/memory-ports.ts";
 import { fakeBroker, IMAGE } from "./door-fixture.ts";
 import { ask } from "./kafka-ask.ts";
 
-const HANDLERS = { ...topicHandlers, ...configHandlers, ...clusterAdminHandlers };
+const HANDLERS = {
+  ...topicHandlers,
+  ...configHandlers,
+  ...clusterAdminHandlers,
+  ...reassignmentHandlers,
+};
 const ID = "AAECAwQFBgcICQoLDA0ODw";
 const number = (code: ErrorCode): number => ERRORS[code].kafka;
 const refusal = (code: ErrorCode) => ({ code, message: `refused: ${code}` });
@@ -329,6 +335,87 @@ describe("partitions", () => {
         ],
       },
     ]);
+  });
+});
+
+describe("reassignments", () => {
+  test.each(versions("AlterPartitionReassignments"))("begin by version %i", async (version) => {
+    const desk = controller(() => ({
+      partitions: [
+        { topic: "a", partition: 0, error: null },
+        { topic: "a", partition: 1, error: refusal("NO_REASSIGNMENT_IN_PROGRESS") },
+      ],
+    }));
+    const answer = await client(desk)("AlterPartitionReassignments", version, {
+      timeoutMs: 4_000,
+      allowReplicationFactorChange: false,
+      topics: [
+        {
+          name: "a",
+          partitions: [
+            { partitionIndex: 0, replicas: [3, 1] },
+            { partitionIndex: 1, replicas: null },
+          ],
+        },
+      ],
+    });
+    expect(desk.asked).toEqual([
+      [
+        "reassign-partitions",
+        {
+          partitions: [
+            { topic: "a", partition: 0, replicas: [3, 1] },
+            { topic: "a", partition: 1, replicas: null },
+          ],
+          // Version 0 knew no other way.
+          allowReplicationFactorChange: version === 0,
+        },
+        4_000,
+      ],
+    ]);
+    expect(answer).toMatchObject({
+      errorCode: 0,
+      responses: [
+        {
+          name: "a",
+          partitions: [
+            { partitionIndex: 0, errorCode: 0 },
+            { partitionIndex: 1, errorCode: 85 },
+          ],
+        },
+      ],
+    });
+  });
+
+  test("under way are listed, and no other partitions", async () => {
+    const orders = IMAGE.topics.get("topic-id");
+    const [still] = orders?.partitions ?? [];
+    if (orders === undefined || still === undefined) throw new Error("the image has changed");
+    const moving = { ...still, replicas: [3, 4, 2, 1], adding: [3, 4], removing: [4, 2, 1] };
+    const topic = { ...orders, partitions: [still, moving] };
+    const image = { ...IMAGE, topics: new Map([["topic-id", topic]]) };
+    const call = client({ image: () => image });
+    const list = async (
+      topics: RequestInputs["ListPartitionReassignments"]["topics"],
+    ): Promise<unknown> => (await call("ListPartitionReassignments", 0, { topics })).topics;
+    const found = [
+      {
+        name: "orders",
+        partitions: [
+          {
+            partitionIndex: 1,
+            replicas: [3, 4, 2, 1],
+            // Of an earlier reassignment, which this one does not want.
+            addingReplicas: [3],
+            removingReplicas: [4, 2, 1],
+          },
+        ],
+      },
+    ];
+    expect(await list(null)).toEqual(found);
+    expect(await list([{ name: "orders", partitionIndexes: [0, 1] }])).toEqual(found);
+    expect(await list([{ name: "orders", partitionIndexes: [0] }])).toEqual([]);
+    expect(await list([{ name: "others", partitionIndexes: [1] }])).toEqual([]);
   });
 });
 

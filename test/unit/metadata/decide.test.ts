@@ -7,6 +7,7 @@ import { decideCreatePartitions } from "../../../src/metadata/decide/create-part
 import { decideCreateTopics } from "../../../src/metadata/decide/create-topics.ts";
 import { decideDeleteTopics } from "../../../src/metadata/decide/delete-topics.ts";
 import { decideFenceBrokers } from "../../../src/metadata/decide/fence-brokers.ts";
+import { decideReassignPartitions } from "../../../src/metadata/decide/reassign-partitions.ts";
 import { decideUnregisterBroker } from "../../../src/metadata/decide/unregister-broker.ts";
 import { topicByName } from "../../../src/metadata/image.ts";
 import { OFFSETS_TOPIC } from "../../../src/model/internal-topics.ts";
@@ -61,6 +62,134 @@ function alter(
   );
   return resources[0]?.error ?? null;
 }
+
+describe("reassigning partitions", () => {
+  beforeEach(() => {
+    cluster.start(4, 5);
+    create({ name: "t", assignment: [[1, 2, 3]] });
+  });
+
+  function reassign(replicas: readonly number[] | null, allowReplicationFactorChange = true) {
+    const { partitions } = cluster.run((image) =>
+      decideReassignPartitions(image, {
+        partitions: [{ topic: "t", partition: 0, replicas }],
+        allowReplicationFactorChange,
+      }),
+    );
+    return partitions[0]?.error ?? null;
+  }
+
+  /** What the leader asks for once followers have caught up, or lag. */
+  function setIsr(...isr: readonly number[]) {
+    const { leader, leaderEpoch, partitionEpoch } = cluster.partition("t", 0);
+    const topicId = topicByName(cluster.image, "t")?.id ?? "";
+    const epochOf = (id: number) => cluster.image.brokers.get(id)?.epoch ?? -1;
+    const newIsr = isr.map((brokerId) => ({ brokerId, brokerEpoch: epochOf(brokerId) }));
+    const { partitions } = cluster.run((image) =>
+      decideAlterPartition(image, {
+        brokerId: leader,
+        brokerEpoch: epochOf(leader),
+        partitions: [{ topicId, partition: 0, leaderEpoch, partitionEpoch, newIsr }],
+      }),
+    );
+    return partitions[0]?.error ?? null;
+  }
+
+  it("keeps old and new side by side until all of the new are in sync", () => {
+    expect(reassign([4, 2, 5])).toBeNull();
+    const begun = cluster.partition("t", 0);
+    expect(begun).toMatchObject({
+      replicas: [4, 2, 5, 1, 3],
+      adding: [4, 5],
+      removing: [1, 3],
+      isr: [1, 2, 3],
+      leader: 1,
+      leaderEpoch: 0,
+    });
+    expect(setIsr(1, 2, 3, 4)).toBeNull();
+    expect(cluster.partition("t", 0).replicas).toHaveLength(5);
+    expect(setIsr(1, 2, 4, 5)).toBeNull();
+    expect(cluster.partition("t", 0)).toMatchObject({
+      replicas: [4, 2, 5],
+      directories: ["", "", ""],
+      adding: [],
+      removing: [],
+      isr: [4, 2, 5],
+      elr: [],
+      leader: 4,
+      leaderEpoch: 1,
+    });
+  });
+
+  it("waits for a replica that stays and is not in sync", () => {
+    expect(setIsr(1, 3)).toBeNull();
+    expect(reassign([4, 2])).toBeNull();
+    expect(setIsr(1, 3, 4)).toBeNull();
+    expect(cluster.partition("t", 0)).toMatchObject({ removing: [1, 3], leader: 1 });
+    expect(setIsr(1, 2, 4)).toBeNull();
+    expect(cluster.partition("t", 0)).toMatchObject({ replicas: [4, 2], leader: 4 });
+  });
+
+  it("is over at once where nothing has to be copied", () => {
+    expect(reassign([3, 1])).toBeNull();
+    expect(cluster.partition("t", 0)).toMatchObject({
+      replicas: [3, 1],
+      removing: [],
+      isr: [3, 1],
+      leader: 1,
+      leaderEpoch: 0,
+    });
+    expect(reassign([1, 3])).toBeNull();
+    expect(cluster.partition("t", 0)).toMatchObject({ replicas: [1, 3], adding: [], removing: [] });
+    const { partitionEpoch } = cluster.partition("t", 0);
+    expect(reassign([1, 3])).toBeNull();
+    expect(cluster.partition("t", 0).partitionEpoch).toBe(partitionEpoch);
+  });
+
+  it("is given up, and another one takes its place", () => {
+    expect(reassign([4, 5, 2])).toBeNull();
+    expect(reassign([4, 3, 2])).toBeNull();
+    expect(cluster.partition("t", 0)).toMatchObject({
+      replicas: [4, 3, 2, 5, 1],
+      adding: [4, 5],
+      removing: [5, 1],
+    });
+    expect(setIsr(1, 2, 3, 5)).toBeNull();
+    expect(reassign(null)).toBeNull();
+    expect(cluster.partition("t", 0)).toMatchObject({
+      replicas: [3, 2, 1],
+      adding: [],
+      removing: [],
+      isr: [3, 2, 1],
+      leader: 1,
+    });
+    expect(reassign(null)?.code).toBe("NO_REASSIGNMENT_IN_PROGRESS");
+  });
+
+  it("does not go back to replicas of which too few are in sync", () => {
+    expect(reassign([4, 5, 2])).toBeNull();
+    expect(setIsr(1, 4)).toBeNull();
+    expect(reassign(null)?.code).toBe("INVALID_REPLICA_ASSIGNMENT");
+    expect(cluster.partition("t", 0).adding).toEqual([4, 5]);
+  });
+
+  it("goes on when the leader dies, by one of either side", () => {
+    expect(reassign([4, 5, 2])).toBeNull();
+    expect(setIsr(1, 4, 5)).toBeNull();
+    cluster.apply(decideFenceBrokers(cluster.image, [1], cluster.properties));
+    expect(cluster.partition("t", 0)).toMatchObject({ leader: 4, isr: [4, 5], removing: [1, 3] });
+    expect(setIsr(4, 5, 2)).toBeNull();
+    expect(cluster.partition("t", 0)).toMatchObject({ replicas: [4, 5, 2], isr: [4, 5, 2] });
+  });
+
+  it("refuses what is no assignment", () => {
+    expect(reassign([])?.code).toBe("INVALID_REPLICA_ASSIGNMENT");
+    expect(reassign([1, 1])?.code).toBe("INVALID_REPLICA_ASSIGNMENT");
+    expect(reassign([1, 9])?.message).toContain("broker 9 is not registered");
+    expect(reassign([4], false)?.code).toBe("INVALID_REPLICATION_FACTOR");
+    expect(reassign([4, 2, 1], false)).toBeNull();
+  });
+});
 
 describe("replacing a configuration", () => {
   it("takes what is named, and the default of everything else", () => {

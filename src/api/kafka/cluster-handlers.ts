@@ -1,13 +1,14 @@
 /** ApiVersions, Metadata, DescribeCluster, DescribeTopicPartitions: what the cluster is. */
 import type { ResponseInputs } from "../../kafka-wire/messages.ts";
 import { ZERO_UUID } from "../../kafka-wire/reader.ts";
+import { checkTopicName } from "../../metadata/decide/topic-names.ts";
 import {
   type MetadataImage,
   type PartitionImage,
   type TopicImage,
   topicByName,
 } from "../../metadata/image.ts";
-import type { ErrorCode } from "../../model/errors.ts";
+import { type ErrorCode, toOttlaError } from "../../model/errors.ts";
 import { NONE } from "../../model/ids.ts";
 import { OFFSETS_TOPIC } from "../../model/internal-topics.ts";
 import { apiVersions } from "./api-versions.ts";
@@ -72,8 +73,20 @@ async function find(
     }
     const one = byName[next++];
     if (one === undefined) return { error: "UNKNOWN_TOPIC_OR_PARTITION", name, id: ZERO_UUID };
-    return "code" in one ? { error: one.code, name, id: ZERO_UUID } : { topic: one };
+    if (!("code" in one)) return { topic: one };
+    const error = one.code === "UNKNOWN_TOPIC_OR_PARTITION" ? unknownOrBad(name) : one.code;
+    return { error, name, id: ZERO_UUID };
   });
+}
+
+/** A name that no topic can have is worth no second try, and Kafka says so. */
+function unknownOrBad(name: string): ErrorCode {
+  try {
+    checkTopicName(name);
+    return "UNKNOWN_TOPIC_OR_PARTITION";
+  } catch (thrown) {
+    return toOttlaError(thrown).code;
+  }
 }
 
 /** Any broker forwards what only the controller may decide: one that cannot be reached is not told. */
@@ -196,7 +209,7 @@ const describeTopicPartitions: DoorHandler<"DescribeTopicPartitions"> = (request
 };
 
 function unknownTopic(name: string): DescribedTopic {
-  const errorCode = errorNumber("UNKNOWN_TOPIC_OR_PARTITION");
+  const errorCode = errorNumber(unknownOrBad(name));
   return { errorCode, name, topicId: ZERO_UUID, partitions: [] };
 }
 

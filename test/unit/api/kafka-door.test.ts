@@ -247,12 +247,9 @@ describe("Metadata", () => {
         asked.push([names, allow]);
         const topic = IMAGE.topics.get(ID);
         if (topic === undefined) throw new Error("no topic");
-        const missing = {
-          name: "nobody",
-          code: "UNKNOWN_TOPIC_OR_PARTITION",
-          message: "",
-        } as const;
-        return Promise.resolve(names.map((name) => (name === "orders" ? topic : missing)));
+        const code = "UNKNOWN_TOPIC_OR_PARTITION" as const;
+        const found = (name: string) => (name === "orders" ? topic : { name, code, message: "" });
+        return Promise.resolve(names.map(found));
       },
     });
     const { topics } = await ask("Metadata", 12, {
@@ -263,6 +260,7 @@ describe("Metadata", () => {
         { name: "nobody", topicId: "AAAAAAAAAAAAAAAAAAAAAA" },
         { name: null, topicId: GONE_ID },
         { name: "orders", topicId: "AAAAAAAAAAAAAAAAAAAAAA" },
+        { name: "no such/name", topicId: "AAAAAAAAAAAAAAAAAAAAAA" },
       ],
     });
     expect(topics.map(({ errorCode, name, topicId }) => [errorCode, name, topicId])).toEqual([
@@ -270,8 +268,9 @@ describe("Metadata", () => {
       [3, "nobody", "AAAAAAAAAAAAAAAAAAAAAA"],
       [100, null, GONE_ID],
       [0, "orders", ID],
+      [17, "no such/name", "AAAAAAAAAAAAAAAAAAAAAA"],
     ]);
-    expect(asked).toEqual([[["nobody", "orders"], false]]);
+    expect(asked).toEqual([[["nobody", "orders", "no such/name"], false]]);
   });
 
   it("means all topics by no list in version 0, and none by an empty one since", async () => {

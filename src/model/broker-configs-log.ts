@@ -13,6 +13,8 @@ delete.topic.enable | boolean | true | * | read-only | yes | Whether topics may 
 fetch.max.bytes | int | 57671680 | 1024.. | read-only | yes | Most bytes that one fetch may ask for.
 fetch.purgatory.purge.interval.requests | int | 1000 | * | read-only | no | Finished fetch requests kept before they are cleared away.
 follower.fetch.last.tiered.offset.enable | boolean | false | * | cluster-wide | no | Whether a new follower starts at the last tiered offset.
+follower.replication.throttled.rate | long | 9223372036854775807 | 0.. | cluster-wide | no | Bytes per second that replicas of follower.replication.throttled.replicas fetch in sum.
+leader.replication.throttled.rate | long | 9223372036854775807 | 0.. | cluster-wide | no | Bytes per second that replicas of leader.replication.throttled.replicas serve in sum.
 log.cleaner.backoff.ms | long | 15000 | 0.. | cluster-wide | yes | How long the log cleaner sleeps when there is nothing to clean.
 log.cleaner.dedupe.buffer.size | long | 134217728 | * | cluster-wide | yes | Memory of the log cleaner for keys.
 log.cleaner.delete.retention.ms | long | 86400000 | 0.. | cluster-wide | yes | How long tombstones of compacted topics are kept.
@@ -88,6 +90,7 @@ remote.log.storage.manager.class.name | string | ~ | non-empty | read-only | no 
 remote.log.storage.manager.class.path | string | ~ | * | read-only | no | Where the class that stores tiered segments is found.
 remote.log.storage.manager.impl.prefix | string | rsm.config. | non-empty | read-only | no | Prefix of keys handed to the class that stores tiered segments.
 remote.log.storage.system.enable | boolean | false | * | read-only | no | Whether tiered storage is on.
+replica.alter.log.dirs.io.max.bytes.per.second | long | 9223372036854775807 | 0.. | cluster-wide | no | Bytes per second that are moved between log.dirs.
 replica.fetch.backoff.ms | int | 1000 | 0.. | read-only | no | Wait of a follower after a failed fetch.
 replica.fetch.max.bytes | int | 1048576 | 0.. | read-only | no | Bytes of one partition in a follower's fetch.
 replica.fetch.min.bytes | int | 1 | * | read-only | no | Least bytes that a follower's fetch waits for.

@@ -12,6 +12,7 @@ import { type ErrorCode, toOttlaError } from "../../model/errors.ts";
 import { NONE } from "../../model/ids.ts";
 import { OFFSETS_TOPIC } from "../../model/internal-topics.ts";
 import { apiVersions } from "./api-versions.ts";
+import { CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS } from "./authorized-operations.ts";
 import type { DoorHandler, DoorHandlers } from "./door-handler.ts";
 import { type NodeEndpoint, nodeEndpoints } from "./endpoints.ts";
 import type { RequestContext } from "./handler.ts";
@@ -41,14 +42,21 @@ const metadata: DoorHandler<"Metadata"> = async (request, context) => {
   const image = broker.image();
   const nodes = nodeEndpoints(broker.liveBrokers(), listenerName);
   const shown = new Shown(nodes, version);
+  const { includeClusterAuthorizedOperations, includeTopicAuthorizedOperations } = request;
+  const topics =
+    asked === undefined
+      ? [...image.topics.values()].map((topic) => shown.topic(topic))
+      : found.map((one) => shown.found(one, image));
   return {
     brokers: nodes,
     clusterId: image.clusterId ?? null,
     controllerId: controllerOf(broker.controllerId(), nodes),
-    topics:
-      asked === undefined
-        ? [...image.topics.values()].map((topic) => shown.topic(topic))
-        : found.map((one) => shown.found(one, image)),
+    topics: includeTopicAuthorizedOperations
+      ? topics.map((topic) => ({ ...topic, topicAuthorizedOperations: TOPIC_OPERATIONS }))
+      : topics,
+    clusterAuthorizedOperations: includeClusterAuthorizedOperations
+      ? CLUSTER_OPERATIONS
+      : NOT_ASKED,
     errorCode: 0,
   };
 };
@@ -160,6 +168,9 @@ const describeCluster: DoorHandler<"DescribeCluster"> = (request, { broker, list
     errorCode: 0,
     clusterId,
     controllerId: controllerOf(broker.controllerId(), live),
+    clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
+      ? CLUSTER_OPERATIONS
+      : NOT_ASKED,
     brokers: shown.map(({ nodeId, ...node }) => ({
       brokerId: nodeId,
       ...node,
@@ -225,6 +236,7 @@ function described(
     name: topic.name,
     topicId: topic.id,
     isInternal: topic.name === OFFSETS_TOPIC,
+    topicAuthorizedOperations: TOPIC_OPERATIONS,
     partitions: page.map((image, index) => ({
       ...shown.partition(image, from + index),
       eligibleLeaderReplicas: image.elr,

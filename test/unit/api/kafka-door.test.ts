@@ -273,6 +273,22 @@ describe("Metadata", () => {
     expect(asked).toEqual([[["nobody", "orders", "no such/name"], false]]);
   });
 
+  it("says what its client may do where it asks: with no authorizer, everything", async () => {
+    await open({ topics: () => Promise.resolve([]) });
+    const asked = {
+      ...ALL_TOPICS,
+      includeClusterAuthorizedOperations: true,
+      includeTopicAuthorizedOperations: true,
+    };
+    const all = await ask("Metadata", 10, asked);
+    // Bits by number of AclOperation: all that a topic, or the cluster, knows.
+    expect(all.topics[0]?.topicAuthorizedOperations).toBe(0b1101_1111_1000);
+    expect(all.clusterAuthorizedOperations).toBe(0b1_1111_1010_0000);
+    const none = await ask("Metadata", 10, ALL_TOPICS);
+    expect(none.topics[0]?.topicAuthorizedOperations).toBe(-2_147_483_648);
+    expect(none.clusterAuthorizedOperations).toBe(-2_147_483_648);
+  });
+
   it("means all topics by no list in version 0, and none by an empty one since", async () => {
     await open({ topics: () => Promise.resolve([]) });
     expect((await ask("Metadata", 0, { ...ALL_TOPICS, topics: [] })).topics).toHaveLength(1);

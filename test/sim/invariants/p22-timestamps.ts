@@ -1,6 +1,9 @@
 /**
  * P22, offsets by timestamp: the answer is the first offset, from the log start on, whose record is
  * not older than what was asked for; none only if no committed record is. Source: KIP-33, KIP-79.
+ *
+ * What was found may be cleaned before the answer leaves: a cleaner only removes, so the answer then
+ * lies between what the log had as it was asked, and what it has as it answers.
  */
 import { readInt64 } from "../../../src/base/bytes.ts";
 import type { Offset } from "../../../src/model/ids.ts";
@@ -25,8 +28,8 @@ function* storedBatches({ batches }: ObservedLog): IterableIterator<CompactedBat
 }
 
 export function timestamps(context: RunContext): Invariant {
-  /** What the leader had saved as committed when it was asked. */
-  const committed = new WeakMap<ListCall, Offset>();
+  /** What the leader had saved as committed when it was asked, and what it would have found. */
+  const asked = new WeakMap<ListCall, { readonly least: Offset; readonly first: Offset }>();
 
   function firstFrom(log: ObservedLog, start: Offset, timestamp: number): Offset | undefined {
     for (const { bytes, endOffset } of storedBatches(log)) {
@@ -45,18 +48,25 @@ export function timestamps(context: RunContext): Invariant {
     onListCall(call) {
       const { key, where, item } = call;
       if (key === undefined || item.timestamp < 0) return;
-      committed.set(call, context.states.savedHighWatermark(where.node, key));
+      const least = context.states.savedHighWatermark(where.node, key);
+      const log = context.logs.log(where.node, key);
+      const start = context.states.head(where.node, key)?.logStartOffset ?? 0;
+      const cleaned =
+        log?.originals !== undefined ? firstFrom(log, start, item.timestamp) : undefined;
+      asked.set(call, { least, first: cleaned ?? Number.POSITIVE_INFINITY });
     },
     onListed(call, { error, offset }) {
       const { key, where, item } = call;
-      const least = committed.get(call);
-      if (key === undefined || least === undefined || error !== undefined) return;
+      const before = asked.get(call);
+      if (key === undefined || before === undefined || error !== undefined) return;
+      const { least, first } = before;
       const log = context.logs.log(where.node, key);
       const start = context.states.head(where.node, key)?.logStartOffset ?? 0;
       const wanted = log === undefined ? undefined : firstFrom(log, start, item.timestamp);
       // Deleted since it was found.
       if (wanted === undefined || (offset !== -1 && offset < start)) return;
       if (offset === -1 ? wanted >= least : offset === wanted) return;
+      if (first <= offset && offset < wanted) return;
       context.fail(
         "P22 the first offset of a timestamp",
         `${where.node} says ${offset} for ${item.timestamp} in ${key}, its log has ${wanted}`,

@@ -29,7 +29,7 @@ export function registerCluster(program: Command): void {
         .addHelpText(
           "after",
           `
-With --watch each broker's leaders and replicas are counted too, and the last changes are listed:
+With --watch each broker's leaders and replicas are counted, and the last changes are listed:
 brokers that come and go, another controller, other leaders.
 
 Examples:

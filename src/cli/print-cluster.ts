@@ -3,7 +3,8 @@ import type { ClusterDescription, QuorumMember } from "../client/index.ts";
 import { type BrokerTally, type PartitionTally, stateOf } from "./cluster-news.ts";
 import { formatTable, writeLine } from "./output.ts";
 
-const SPREAD = ["Leaders", "Replicas", "InSync"] as const;
+const PLACES = ["Broker", "Endpoints", "Rack", "State", "Epoch"] as const;
+const SPREAD = ["Broker", "Rack", "State", "Epoch", "Leaders", "Replicas", "InSync"] as const;
 
 /** Entries of the metadata log that each member lacks, counted from the leader's end. */
 function lagOf(member: QuorumMember, quorum: NonNullable<ClusterDescription["quorum"]>): number {
@@ -32,17 +33,15 @@ export async function printCluster(
   const byId = [...cluster.brokers].sort((left, right) => left.id - right.id);
   const brokers = byId.map((broker) => [
     broker.id,
-    broker.endpoints.map(({ name, host, port }) => `${name}://${host}:${port}`).join(" "),
+    // Whoever watches knows where the brokers are, and a line of the screen is short.
+    ...(counted === undefined ? [addressesOf(broker)] : []),
     broker.rack,
     stateOf(broker),
     broker.brokerEpoch,
     ...(counted === undefined ? [] : spread(counted.byBroker.get(broker.id))),
   ]);
-  const columns = ["Broker", "Endpoints", "Rack", "State", "Epoch"];
   await writeLine("");
-  await writeLine(
-    await formatTable(counted === undefined ? columns : [...columns, ...SPREAD], brokers),
-  );
+  await writeLine(await formatTable(counted === undefined ? PLACES : SPREAD, brokers));
   if (counted !== undefined) {
     const { offlineCount, partitionsCount, underReplicatedCount } = counted;
     await writeLine("");
@@ -73,6 +72,10 @@ export async function printCluster(
   ];
   const head = ["NodeId", "DirectoryId", "LogEndOffset", "Lag", "LastContactMs", "Status"];
   await writeLine(await formatTable(head, members));
+}
+
+function addressesOf({ endpoints }: ClusterDescription["brokers"][number]): string {
+  return endpoints.map(({ name, host, port }) => `${name}://${host}:${port}`).join(" ");
 }
 
 function spread(counted: BrokerTally | undefined): readonly number[] {

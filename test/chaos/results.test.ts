@@ -12,6 +12,8 @@ const EMPTY = `before
 
 between
 
+Together: nothing.
+
 | Seed | Commit | Minutes | Faults | Unknown | Sent | Acknowledged | Failed sends | Read | Verdict |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 
@@ -45,6 +47,9 @@ describe("the tables of results", () => {
     expect(rows).toContain("| stop | 3 | 7 8 | 0 | 1.00 | 1.50 | 3.00 | 4.00 | 1 |");
     expect(rows).toContain("| 7 | abc | 5.0 | 2 | 1 | 12 | 11 | 1 | 30 | valid |");
     expect(rows).toContain("| 8 | def | 5.0 | 1 | 0 | 12 | 11 | 1 | 30 | valid |");
+    expect(twice).toContain(
+      "Together: 2 runs, 2 valid, 0 invalid, 0 unknown; 3 faults made; 22 records acknowledged.",
+    );
     expect(twice).toMatch(/^before\n[\s\S]*\nbetween\n[\s\S]*\nafter\n$/);
   });
 

@@ -13,6 +13,11 @@ export const FAULT_HEAD =
   "| Fault | Made | Seeds | Unknown | Mean gap s | Longest gap s | Mean time to full ISR s | Longest s | Never |";
 export const RUN_HEAD =
   "| Seed | Commit | Minutes | Faults | Unknown | Sent | Acknowledged | Failed sends | Read | Verdict |";
+/** Columns of the table of runs, the empty one before the first bar counted. */
+const FAULTS_COLUMN = 4;
+const ACKNOWLEDGED_COLUMN = 7;
+const VERDICT_COLUMN = 10;
+const TOTALS = /^Together: .*$/m;
 export const DRILL_HEAD = "| Drill | Commit | Seen | Goal | Met |";
 
 interface FaultRow {
@@ -80,7 +85,35 @@ export function withRun(text: string, report: RunReport, commit: string): string
       .sort((left, right) => (left.fault < right.fault ? -1 : 1))
       .map(faultRow);
   });
-  return replaceRows(withFaults, RUN_HEAD, (rows) => [...rows, rowOf([...cells, reads, verdict])]);
+  const withRow = replaceRows(withFaults, RUN_HEAD, (rows) => [
+    ...rows,
+    rowOf([...cells, reads, verdict]),
+  ]);
+  return withRow.replace(TOTALS, totalsOf(rowsOf(withRow, RUN_HEAD)));
+}
+
+function totalsOf(rows: readonly string[]): string {
+  const cells = rows.map((row) => row.split("|").map((cell) => cell.trim()));
+  const sum = (column: number): number => cells.reduce((all, row) => all + Number(row[column]), 0);
+  const verdicts = ["valid", "invalid", "unknown"].map(
+    (verdict) => `${cells.filter((row) => row[VERDICT_COLUMN] === verdict).length} ${verdict}`,
+  );
+  return `Together: ${rows.length} runs, ${verdicts.join(", ")}; ${sum(FAULTS_COLUMN)} faults made; ${sum(ACKNOWLEDGED_COLUMN)} records acknowledged.`;
+}
+
+/** Where the rows of a table begin and end; throws if there is none. */
+function spanOf(lines: readonly string[], head: string): { from: number; to: number } {
+  const at = lines.indexOf(head);
+  if (at < 0) throw new Error(`${RESULTS_FILE} has no table "${head}"`);
+  let to = at + 2;
+  while (lines[to]?.startsWith("|") === true) to++;
+  return { from: at + 2, to };
+}
+
+function rowsOf(text: string, head: string): readonly string[] {
+  const lines = text.split("\n");
+  const { from, to } = spanOf(lines, head);
+  return lines.slice(from, to);
 }
 
 function replaceRows(
@@ -89,12 +122,8 @@ function replaceRows(
   change: (rows: readonly string[]) => readonly string[],
 ): string {
   const lines = text.split("\n");
-  const at = lines.indexOf(head);
-  if (at < 0) throw new Error(`${RESULTS_FILE} has no table "${head}"`);
-  let end = at + 2;
-  while (lines[end]?.startsWith("|") === true) end++;
-  const rows = change(lines.slice(at + 2, end));
-  return [...lines.slice(0, at + 2), ...rows, ...lines.slice(end)].join("\n");
+  const { from, to } = spanOf(lines, head);
+  return [...lines.slice(0, from), ...change(lines.slice(from, to)), ...lines.slice(to)].join("\n");
 }
 
 function emptyRow(fault: string): FaultRow {

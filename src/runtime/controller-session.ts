@@ -204,10 +204,17 @@ export class ControllerSession {
     // the voters' silence was ours, so one round of input is granted before anybody is given up.
     const stalled = nowMs - this.#lastTickMs > 2 * this.#options.heartbeatIntervalMs;
     this.#lastTickMs = nowMs;
-    for (const link of this.#links) {
-      if (!stalled) link.dropIfSilent(this.#options.sessionTimeoutMs);
-      link.sendHeartbeat();
+    if (!stalled) {
+      for (const link of this.#links) link.dropIfSilent(this.#options.sessionTimeoutMs);
+      this.sendHeartbeats();
+      return;
     }
+    // Nor does a heartbeat accuse this broker's own disk for it: what was written meanwhile is still
+    // to be taken in, and would look as if it hung.
+    this.#ports.timers.yield().then(
+      () => this.sendHeartbeats(),
+      (error: unknown) => this.#ports.fatal("a heartbeat failed", error),
+    );
   }
 
   /** The one that says so in the highest term: a deposed one may not have heard of its fall yet. */

@@ -93,6 +93,8 @@ let broker: MemoryPorts;
 let voters: readonly Voter[];
 let session: ControllerSession;
 let registeredAt: number[];
+/** When the write that is under way began; undefined: none is. */
+let writingSinceMs: number | undefined;
 
 function voter(id: number): Voter {
   return voters[id - 1] as Voter;
@@ -105,6 +107,7 @@ beforeEach(async () => {
     (id) => new Voter(id, createMemoryPorts({ name: `node-${id}`, world, network })),
   );
   registeredAt = [];
+  writingSinceMs = undefined;
   for (const one of voters) {
     one.answer = (name) => ({
       body: name === "register-broker" ? { brokerEpoch: 7, index: 5 } : {},
@@ -130,7 +133,11 @@ beforeEach(async () => {
       cleanShutdownEpoch: -1,
       lostReplicas: [],
     }),
-    condition: () => ({ appliedIndex: 3, wantFence: false }),
+    condition: () => ({
+      appliedIndex: 3,
+      wantFence:
+        writingSinceMs !== undefined && broker.ports.clock.monotonicMs() - writingSinceMs > 2_000,
+    }),
     onRegistered: (epoch, index) => registeredAt.push(epoch, index),
   });
 });
@@ -156,6 +163,26 @@ describe("heartbeats and registration", () => {
       expect(beats.at(-1)).toMatchObject({ brokerId: 9, brokerEpoch: 7, appliedIndex: 3 });
     }
     expect(voter(2).heard.some(({ type }) => type === "request")).toBe(false);
+  });
+
+  test("after a stall nothing counts as hung that has been done meanwhile", async () => {
+    await registered();
+    const wantsFence = (): boolean =>
+      voter(1).heard.some((message) => message.type === "heartbeat" && message.wantFence);
+    const heardCount = voter(1).heard.length;
+    writingSinceMs = broker.ports.clock.monotonicMs();
+    // Of all that was due meanwhile, the tick comes first.
+    broker.ports.timers.after(4_000, () => {
+      writingSinceMs = undefined;
+    });
+    broker.node.pause();
+    await broker.world.runFor(5_000);
+    broker.node.resume();
+    await until(() => voter(1).heard.length > heardCount + 4);
+    expect(wantsFence()).toBe(false);
+    // What does hang is told.
+    writingSinceMs = broker.ports.clock.monotonicMs();
+    await until(wantsFence);
   });
 
   test("a controller that does not know the broker is registered with again", async () => {

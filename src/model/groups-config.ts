@@ -11,7 +11,7 @@ export interface GroupsConfig {
   readonly maxSize: number;
   /**
    * `group.coordinator.append.linger.ms`: how long records are collected; those that come while an
-   * append is under way ride in the next. With -1 as long as there are many calls, 10 ms at most.
+   * append is under way ride in the next. With -1 as long as there are many calls, 5 ms at most.
    */
   readonly appendLingerMs: number;
   readonly offsetMetadataMaxBytes: number;

@@ -6,10 +6,14 @@
  * waiting for a core. Who is alone, or one of a few, waits for nobody.
  */
 
-/** About what one more call an append costs, on every side. */
-const CALL_MS = 0.2;
-/** Half of what a commit may take at the 99th percentile: it may have just missed an append. */
-const LONGEST_MS = 10;
+/** About half of what one more call in an append costs, on every side: the machine may have two cores. */
+const CALL_MS = 0.1;
+/**
+ * A commit may have to wait for the one of its member before it, and then for its own: two appends,
+ * with their messages, are to fit 20 ms. On a machine that is overloaded each wait costs a turn of
+ * the scheduler besides.
+ */
+const LONGEST_MS = 5;
 
 export class AppendPace {
   #nextMs = Number.NEGATIVE_INFINITY;

@@ -11,10 +11,10 @@ test("who is alone waits for nobody", () => {
 test("many calls make the next append wait, from the start of the last, and not for long", () => {
   const pace = new AppendPace();
   pace.began(1_000, 20);
-  expect(pace.waitMs(1_000)).toBe(4);
-  expect(pace.waitMs(1_003.5)).toBe(0);
+  expect(pace.waitMs(1_000)).toBe(2);
+  expect(pace.waitMs(1_001.5)).toBe(0);
   pace.began(2_000, 100_000);
-  expect(pace.waitMs(2_000)).toBe(10);
+  expect(pace.waitMs(2_000)).toBe(5);
   pace.began(3_000, 1);
   expect(pace.waitMs(3_000)).toBe(0);
 });

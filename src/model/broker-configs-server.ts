@@ -17,7 +17,7 @@ client.quota.callback.class | class | ~ | * | read-only | no | Class that comput
 config.providers | list |  | * | cluster-wide | no | Names of providers that resolve references inside configuration values.
 connections.max.idle.ms | long | 600000 | * | read-only | yes | An idle client connection is closed after this time.
 controlled.shutdown.enable | boolean | true | * | read-only | yes | Whether a stopping broker first hands its leaderships to others.
-controller.listener.names | list | ~ | * | read-only | no | Listeners that controllers use; Ottla's controllers use inter.broker.listener.name.
+controller.listener.names | list | ~ | * | read-only | yes | The listener that controllers use, and in Ottla all brokers among themselves, in place of inter.broker.listener.name.
 controller.performance.always.log.threshold.ms | long | 2000 | 0.. | read-only | no | A controller event that takes longer than this is logged by itself.
 controller.performance.sample.period.ms | long | 60000 | 100.. | read-only | no | Time between two reports about the slowest controller events.
 controller.quorum.append.linger.ms | int | 25 | 0.. | read-only | no | How long the metadata leader collects records before it writes them.

@@ -17,7 +17,10 @@ const MAP_KEY = "listener.security.protocol.map";
  * `listener.security.protocol.map`: `NAME:PROTOCOL`, separated by commas. Other than Kafka's, it
  * need not repeat the names that are protocols: each of them means itself unless it is mapped.
  */
-export function listenerProtocols(value: string): ReadonlyMap<string, ListenerProtocol> {
+export function listenerProtocols(
+  value: string,
+  controllerNames: readonly string[],
+): ReadonlyMap<string, ListenerProtocol> {
   const protocols = new Map<string, ListenerProtocol>(PROTOCOLS.map((name) => [name, name]));
   const given = new Set<string>();
   for (const part of splitList(value)) {
@@ -32,6 +35,8 @@ export function listenerProtocols(value: string): ReadonlyMap<string, ListenerPr
     if (known === undefined) refuse(MAP_KEY, part, `a protocol of ${PROTOCOLS.join(", ")}`);
     protocols.set(name, known);
   }
+  // Kafka's controllers speak Kafka's protocol, whatever their listener is called; ours do not.
+  for (const name of controllerNames) protocols.set(name.toUpperCase(), "INTERNAL");
   return protocols;
 }
 
@@ -133,10 +138,22 @@ export function advertisedListeners(
   return placed;
 }
 
-/** The one listener that the brokers use among themselves, named by `inter.broker.listener.name`. */
-export function interBrokerListener(listeners: readonly Listener[], name: string): Listener {
+/**
+ * The one listener that the brokers use among themselves, named by `inter.broker.listener.name`; or
+ * by `controller.listener.names`, in configurations made for Kafka, whose brokers talk to each other
+ * on a listener for clients and to controllers on one of its own.
+ */
+export function interBrokerListener(
+  listeners: readonly Listener[],
+  given: { readonly name: string; readonly controllerNames: readonly string[] },
+): Listener {
   const key = "inter.broker.listener.name";
-  const found = listeners.find((listener) => listener.name === name.toUpperCase());
+  const { controllerNames, name } = given;
+  const isControllers = (listener: Listener): boolean =>
+    controllerNames.some((each) => each.toUpperCase() === listener.name);
+  const found =
+    listeners.find(isControllers) ??
+    listeners.find((listener) => listener.name === name.toUpperCase());
   if (found === undefined) refuse(key, name, namesOf(listeners));
   if (found.protocol !== "INTERNAL") {
     refuse(key, name, `a listener of protocol INTERNAL, but ${found.name} is ${found.protocol}`);

@@ -29,9 +29,13 @@ export function parseBrokerConfig(properties: ReadonlyMap<string, string>): Brok
   const text = (key: string): string => resolveConfig("broker", key, sources).value ?? "";
 
   const nodeId = parseNodeId(properties);
-  const protocols = listenerProtocols(text("listener.security.protocol.map"));
+  const controllerNames = splitList(text("controller.listener.names"));
+  const protocols = listenerProtocols(text("listener.security.protocol.map"), controllerNames);
   const listeners = parseListeners("listeners", text("listeners"), protocols);
-  const interBroker = interBrokerListener(listeners, text("inter.broker.listener.name"));
+  const interBroker = interBrokerListener(listeners, {
+    name: text("inter.broker.listener.name"),
+    controllerNames,
+  });
   const voters = parseVoters(properties.get("controller.quorum.voters"), nodeId, interBroker);
   checkSpan(
     properties,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { brokerEnvironment, isBrokerVariable } from "../../../src/main/environment.ts";
 import { toOttlaError } from "../../../src/model/errors.ts";
+import { parseBrokerConfig } from "../../../src/model/parse-broker-config.ts";
 
 function properties(environment: Record<string, string>): Record<string, string> {
   return Object.fromEntries(brokerEnvironment(environment).properties);
@@ -69,6 +70,32 @@ describe("brokerEnvironment", () => {
     const { ignored, properties: given } = brokerEnvironment(environment);
     expect(ignored).toEqual(["KAFKA_HEAP_OPTS", "KAFKA_JMX_PORT", "KAFKA_LOG4J_ROOT_LOGLEVEL"]);
     expect([...given.keys()]).toEqual(["node.id"]);
+  });
+
+  it("takes what is written for Kafka's image as it is", () => {
+    const { properties: given } = brokerEnvironment({
+      KAFKA_NODE_ID: "1",
+      KAFKA_PROCESS_ROLES: "broker,controller",
+      KAFKA_LISTENERS: "PLAINTEXT://:19092,CONTROLLER://:9093,PLAINTEXT_HOST://:9092",
+      KAFKA_ADVERTISED_LISTENERS: "PLAINTEXT://broker-1:19092,PLAINTEXT_HOST://localhost:29092",
+      KAFKA_LISTENER_SECURITY_PROTOCOL_MAP:
+        "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PLAINTEXT_HOST:PLAINTEXT",
+      KAFKA_CONTROLLER_LISTENER_NAMES: "CONTROLLER",
+      KAFKA_INTER_BROKER_LISTENER_NAME: "PLAINTEXT",
+      KAFKA_CONTROLLER_QUORUM_VOTERS: "1@broker-1:9093,2@broker-2:9093,3@broker-3:9093",
+      KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: "3",
+      KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS: "0",
+      KAFKA_LOG_DIRS: "/tmp/kraft-combined-logs",
+      CLUSTER_ID: "4L6g3nShT-eMCtK--X86sw",
+    });
+    const config = parseBrokerConfig(given);
+    expect(config.interBrokerListenerName).toBe("CONTROLLER");
+    expect(config.clusterId).toBe("4L6g3nShT-eMCtK--X86sw");
+    expect(config.listeners.map(({ name, protocol }) => `${name} ${protocol}`)).toEqual([
+      "PLAINTEXT PLAINTEXT",
+      "CONTROLLER INTERNAL",
+      "PLAINTEXT_HOST PLAINTEXT",
+    ]);
   });
 
   it("passes over the addresses of services that are named so", () => {

@@ -134,6 +134,8 @@ export class LogCleaner {
 
   async #turn(): Promise<void> {
     const { signal } = this.#abort;
+    // One at a time: what a cleaning's end cuts short goes on, and would be one more for each.
+    let idle: Promise<void> | undefined;
     while (!signal.aborted) {
       const { cleaningsAtOnceCount, backoffMs } = this.#options.config();
       if (this.#running.size < cleaningsAtOnceCount) {
@@ -144,7 +146,9 @@ export class LogCleaner {
           continue;
         }
       }
-      const idle = sleep(this.#ports.timers, Math.max(1, backoffMs), signal);
+      idle ??= sleep(this.#ports.timers, Math.max(1, backoffMs), signal).then(() => {
+        idle = undefined;
+      });
       await Promise.race([idle, ...this.#running.values()]);
     }
   }

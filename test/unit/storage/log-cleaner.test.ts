@@ -213,6 +213,11 @@ describe("cleaning", () => {
       }
     }
     const before = lastValues(recordsOf(await readDense(log)));
+    await log.flush();
+    log.saveHighWatermark(log.logEndOffset);
+    const timersCount = memory.node.incarnation?.timersCount ?? 0;
+    await memory.ports.timers.sleep(BACKOFF_MS + 5_000);
+    expect(memory.node.incarnation?.timersCount).toBeLessThanOrEqual(timersCount + 2);
     await cleaned();
     const after = recordsOf(await readDense(log));
     expect(lastValues(after)).toEqual(before);

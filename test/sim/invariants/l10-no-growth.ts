@@ -33,16 +33,16 @@ export function noGrowth(context: RunContext): Invariant {
     for (const [, entry] of context.diskOf(node).below("")) {
       if (entry.type === "store" && entry.state.isOpen) count++;
     }
-    const most = STORES.broker + STORES.partition * replicasCount + smallSegmentsCount(node);
+    const most = STORES.broker + STORES.partition * replicasCount + segmentsCount(node);
     if (count <= most) return;
     context.fail(STATEMENT, `${node} has ${count} stores open, at most ${most} are needed`);
   }
 
-  /** Segments of compacted logs are made so small that any number of them may just have been read. */
-  function smallSegmentsCount(node: string): number {
+  /** Segments may be so small that any number of them have just been read. */
+  function segmentsCount(node: string): number {
     const paths = new Set<string>();
     for (const log of context.logs.all()) {
-      if (log.node !== node || log.originals === undefined) continue;
+      if (log.node !== node) continue;
       for (const { store } of log.batches) paths.add(store);
     }
     return paths.size;

@@ -1,6 +1,7 @@
 /** The consumer as a program sees it: partitions by hand or by group, messages out by iteration. */
 import { OttlaError } from "../model/errors.ts";
 import { NONE, type Offset, type PartitionIndex } from "../model/ids.ts";
+import { abortable } from "./abort.ts";
 import { Change } from "./change.ts";
 import { ClusterClient } from "./cluster-client.ts";
 import { ConsumerDriver } from "./consumer-driver.ts";
@@ -31,7 +32,6 @@ import { abortedError, closedError } from "./errors.ts";
 import { GroupDriver, type RebalanceCallbacks } from "./group-driver.ts";
 import { callLeaders, QUICK_ATTEMPT_MS } from "./leader-calls.ts";
 import { type MessageBatch, MessageReader } from "./message-reader.ts";
-import { abortable } from "./send-jobs.ts";
 
 const CLOSE_MS = 30_000;
 const PATTERN_CHARACTERS = 1_024;

@@ -7,6 +7,7 @@ import { OttlaError, toOttlaError } from "../model/errors.ts";
 import { type BrokerId, NONE } from "../model/ids.ts";
 import { LIMITS } from "../model/limits.ts";
 import type { Timer } from "../ports/clock.ts";
+import { onAbort } from "./abort.ts";
 import type { Change } from "./change.ts";
 import type { ClusterClient } from "./cluster-client.ts";
 import type { ConsumerDriver } from "./consumer-driver.ts";
@@ -131,12 +132,11 @@ export class GroupDriver {
     member.leave(this.#cluster.nowMs());
     this.touch();
     this.#options.change.tell();
-    const stop = () => this.#options.change.tell();
-    signal.addEventListener("abort", stop, { once: true });
+    const forget = onAbort(signal, () => this.#options.change.tell());
     // Left, or wanted again meanwhile.
     const isOver = () => this.isSubscribed || (member.isOut && !this.#stepping);
     while (!isOver() && !signal.aborted && !this.#closed) await this.#options.change.next;
-    signal.removeEventListener("abort", stop);
+    forget();
   }
 
   close(): void {

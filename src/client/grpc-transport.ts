@@ -3,6 +3,7 @@ import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js"
 import { OttlaError } from "../model/errors.ts";
 import { LIMITS } from "../model/limits.ts";
 import type { Clock } from "../ports/clock.ts";
+import { onAbort } from "./abort.ts";
 import type { BrokerAddress } from "./core/metadata-cache.ts";
 import { abortedError } from "./errors.ts";
 import { STREAMS, type StreamName, serviceOf } from "./group-messages.ts";
@@ -83,15 +84,14 @@ class GrpcConnection implements Connection {
         NO_METADATA,
         { deadline: this.#clock.wallMs() + timeoutMs },
         (error, response) => {
-          signal?.removeEventListener("abort", abort);
+          forget?.();
           // A broker that goes down cancels calls too: only our own signal makes it ABORTED.
           if (error !== null && signal?.aborted === true) reject(abortedError(signal));
           else if (error !== null) reject(statusError(error, `${name} to ${this.#address}`));
           else resolve(response as UnaryCalls[Name]["response"]);
         },
       );
-      const abort = () => call.cancel();
-      signal?.addEventListener("abort", abort, { once: true });
+      const forget = signal === undefined ? undefined : onAbort(signal, () => call.cancel());
     });
   }
 

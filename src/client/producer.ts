@@ -4,6 +4,7 @@ import { utf8 } from "../base/bytes.ts";
 import { OttlaError, toOttlaError } from "../model/errors.ts";
 import { NONE, type PartitionIndex } from "../model/ids.ts";
 import type { RecordHeader } from "../record/records.ts";
+import { abortable } from "./abort.ts";
 import { ClusterClient } from "./cluster-client.ts";
 import { partitionOfKey } from "./core/murmur2.ts";
 import { type AppendedRecord, recordBytes, type TopicQueues } from "./core/producer-core.ts";
@@ -15,7 +16,6 @@ import {
   type ResolvedProducerOptions,
 } from "./producer-options.ts";
 import {
-  abortable,
   acknowledgement,
   type Batch,
   Job,

@@ -1,6 +1,7 @@
 /** Who waits for a batch's outcome, and sends that wait for memory or metadata. */
 import { type OttlaError, toOttlaError } from "../model/errors.ts";
 import type { Offset, PartitionIndex } from "../model/ids.ts";
+import { onAbort } from "./abort.ts";
 import type { ProducerBatch } from "./core/producer-batch.ts";
 import type { SendJob } from "./core/send-queue.ts";
 import { abortedError } from "./errors.ts";
@@ -133,23 +134,11 @@ export class Job<Result> implements WaitingSend {
 
   /** `done`, or ABORTED once the signal aborts: what is not appended by then is dropped. */
   abortable(signal: AbortSignal): Promise<Result> {
-    const onAbort = () => {
+    const forget = onAbort(signal, () => {
       this.#abandoned = true;
       this.#reject(abortedError(signal));
-    };
-    signal.addEventListener("abort", onAbort, { once: true });
-    const forget = () => signal.removeEventListener("abort", onAbort);
+    });
     this.done.then(forget, forget);
     return this.done;
   }
-}
-
-/** The promise, or ABORTED once the signal aborts. */
-export function abortable<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(abortedError(signal));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }

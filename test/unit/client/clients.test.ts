@@ -1,4 +1,5 @@
 /** Producer and Consumer as programs use them, against brokers in memory. */
+import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
 import {
   Consumer,
@@ -252,6 +253,20 @@ describe("producer", () => {
     const waiting = producer.send({ topic: "nowhere", value: "v" }, { signal: later.signal });
     later.abort();
     expect(await codeOf(waiting)).toMatch(/^ABORTED/);
+  });
+
+  // Node accuses a program of a leak from the eleventh listener on.
+  it("listens once to a signal that many sends share", async () => {
+    const cluster = new MemoryCluster();
+    await using producer = producerOf(cluster);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const sends = Array.from({ length: 30 }, () =>
+      codeOf(producer.send({ topic: "nowhere", value: "v" }, { signal })),
+    );
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    controller.abort();
+    for (const said of await Promise.all(sends)) expect(said).toMatch(/^ABORTED/);
   });
 
   it("flushes what lingers, and refuses sends once it is closed", async () => {

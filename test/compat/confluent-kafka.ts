@@ -6,7 +6,7 @@ import { PROGRAMS, programClient } from "./program-client.ts";
 import { run } from "./programs.ts";
 
 const PIP_VERSION = "2.16.1";
-const INSTALL_MS = 300_000;
+const INSTALL_MS = 120_000;
 const SINCE_2 = "confluent-kafka has it since 2.x";
 
 const PROGRAM = join(PROGRAMS, "confluent-kafka.py");

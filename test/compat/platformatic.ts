@@ -7,7 +7,7 @@ import { run } from "./programs.ts";
 
 const VERSION = "2.12.1";
 const NODE_VERSION = "24.9.0";
-const INSTALL_MS = 300_000;
+const INSTALL_MS = 120_000;
 
 export const platformatic: ClientFacts = {
   name: "@platformatic/kafka",

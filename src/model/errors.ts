@@ -379,12 +379,6 @@ export const ERRORS = {
     "ABORTED",
     "The partition's state changed meanwhile; the leader retries by itself.",
   ),
-  FEATURE_UPDATE_FAILED: row(
-    96,
-    false,
-    "FAILED_PRECONDITION",
-    "Run brokers of another version: their features come with it.",
-  ),
   DUPLICATE_BROKER_REGISTRATION: row(
     101,
     false,
@@ -415,6 +409,19 @@ export const ERRORS = {
     true,
     "FAILED_PRECONDITION",
     "The replica is fenced or stopping; it joins when it is back.",
+  ),
+  MISMATCHED_ENDPOINT_TYPE: row(
+    114,
+    false,
+    "INVALID_ARGUMENT",
+    "Ask a broker for brokers: controllers are not reached by clients.",
+  ),
+  UNSUPPORTED_ENDPOINT_TYPE: row(115, false, "INVALID_ARGUMENT", "Ask for brokers: type 1."),
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: row(
+    53,
+    false,
+    "FAILED_PRECONDITION",
+    "Send batches that are not transactional: there are no transactions yet.",
   ),
   THROTTLING_QUOTA_EXCEEDED: row(89, true, "RESOURCE_EXHAUSTED", "Slow down."),
   // Ottla's own.

@@ -41,9 +41,11 @@ export function invalidRequest(message: string): OttlaError {
 }
 
 /** Those that stand there more than once. */
-export function duplicatesOf(names: readonly string[]): ReadonlySet<string> {
-  const seen = new Set<string>();
-  const twice = new Set<string>();
+export function duplicatesOf<Name extends string | number>(
+  names: readonly Name[],
+): ReadonlySet<Name> {
+  const seen = new Set<Name>();
+  const twice = new Set<Name>();
   for (const name of names) {
     if (seen.has(name)) twice.add(name);
     seen.add(name);

@@ -6,14 +6,15 @@ import type { Requests, ResponseInputs } from "../../kafka-wire/messages.ts";
 import { ZERO_UUID } from "../../kafka-wire/reader.ts";
 import type { ItemError, QuorumDescription, QuorumMember } from "../../metadata/commands.ts";
 import { NONE } from "../../model/ids.ts";
-import { settled, toldError } from "./admin-requests.ts";
+import { settled, type ToldError, toldError } from "./admin-requests.ts";
+import { unknownOrBad } from "./cluster-handlers.ts";
 import { errorNumber, type Handlers, type RequestContext } from "./handler.ts";
 
 /** Where Kafka keeps its metadata; Ottla's is no topic, but tools know it by this name. */
 const METADATA_TOPIC = "__cluster_metadata";
-/** Since then an update is refused as a whole. */
-const REFUSED_WHOLE = 2;
 const UUID_CHARACTERS = 22;
+/** Here, and nowhere else, Kafka's message is empty and not null where nothing is wrong. */
+const NO_ERROR: ToldError = { errorCode: 0, errorMessage: "" };
 
 type QuorumTopic = ResponseInputs["DescribeQuorum"]["topics"][number];
 type QuorumPartition = QuorumTopic["partitions"][number];
@@ -26,7 +27,7 @@ async function describeQuorum(
   if ("error" in reply) return { ...toldError(reply.error), topics: [], nodes: [] };
   const quorum = reply.value;
   return {
-    ...toldError(null),
+    ...NO_ERROR,
     topics: topics.map(({ topicName, partitions }) => ({
       topicName,
       partitions: partitions.map(({ partitionIndex }) =>
@@ -35,8 +36,16 @@ async function describeQuorum(
           : noPartition(topicName, partitionIndex),
       ),
     })),
-    nodes: quorumNodes(quorum, context),
+    nodes: asksMetadata(topics) ? quorumNodes(quorum, context) : [],
   };
+}
+
+/** Whoever asks of another topic is told of no nodes, as by Kafka. */
+function asksMetadata(topics: Requests["DescribeQuorum"]["topics"]): boolean {
+  return topics.some(
+    ({ topicName, partitions }) =>
+      topicName === METADATA_TOPIC && partitions.some(({ partitionIndex }) => partitionIndex === 0),
+  );
 }
 
 function quorumPartition(quorum: QuorumDescription, { ports }: RequestContext): QuorumPartition {
@@ -54,8 +63,7 @@ function quorumPartition(quorum: QuorumDescription, { ports }: RequestContext): 
   };
   return {
     partitionIndex: 0,
-    errorCode: 0,
-    errorMessage: null,
+    ...NO_ERROR,
     leaderId: quorum.leaderId,
     leaderEpoch: quorum.term,
     highWatermark: quorum.commitIndex + 1,
@@ -64,6 +72,7 @@ function quorumPartition(quorum: QuorumDescription, { ports }: RequestContext): 
   };
 }
 
+/** Zeros and not -1, as Kafka has it: what matters is the error. */
 function noPartition(topic: string, partitionIndex: number): QuorumPartition {
   const error: ItemError = {
     code: "UNKNOWN_TOPIC_OR_PARTITION",
@@ -72,9 +81,9 @@ function noPartition(topic: string, partitionIndex: number): QuorumPartition {
   return {
     partitionIndex,
     ...toldError(error),
-    leaderId: NONE,
-    leaderEpoch: NONE,
-    highWatermark: NONE,
+    leaderId: 0,
+    leaderEpoch: 0,
+    highWatermark: 0,
     currentVoters: [],
     observers: [],
   };
@@ -143,7 +152,11 @@ function describeProducers(
       const items = partitionIndexes.map((partition) => ({ topic: name, partition }));
       const partitions = broker.describeProducers(items).map(({ error, producers }, index) => ({
         partitionIndex: partitionIndexes[index] ?? NONE,
-        ...toldError(error),
+        ...toldError(
+          error?.code === "UNKNOWN_TOPIC_OR_PARTITION"
+            ? { ...error, code: unknownOrBad(name) }
+            : error,
+        ),
         activeProducers: producers.map((producer) => ({ ...producer, coordinatorEpoch: NONE })),
       }));
       return { name, partitions };
@@ -151,18 +164,16 @@ function describeProducers(
   };
 }
 
-function updateFeatures(
-  { featureUpdates }: Requests["UpdateFeatures"],
-  { version }: RequestContext,
-): ResponseInputs["UpdateFeatures"] {
+function updateFeatures({
+  featureUpdates,
+}: Requests["UpdateFeatures"]): ResponseInputs["UpdateFeatures"] {
   if (featureUpdates.length === 0) return { ...toldError(null), results: [] };
+  // Kafka has no results of single features in such an answer, in no version.
   const told = toldError({
-    code: "FEATURE_UPDATE_FAILED",
+    code: "INVALID_UPDATE_VERSION",
     message: "features follow from the version of the brokers and are not updated by request",
   });
-  if (version >= REFUSED_WHOLE) return { ...told, results: [] };
-  const results = featureUpdates.map(({ feature }) => ({ feature, ...told }));
-  return { ...toldError(null), results };
+  return { ...told, results: [] };
 }
 
 export const clusterAdminHandlers: Handlers = {

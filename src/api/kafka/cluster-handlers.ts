@@ -29,6 +29,7 @@ const KNOWS_LISTENERS = 6;
 /** Asked by id, an unknown topic has no name. */
 const NULL_NAMES = 12;
 const BROKERS_ENDPOINT = 1;
+const CONTROLLERS_ENDPOINT = 2;
 
 const metadata: DoorHandler<"Metadata"> = async (request, context) => {
   const { broker, listenerName, version } = context;
@@ -46,7 +47,7 @@ const metadata: DoorHandler<"Metadata"> = async (request, context) => {
   const topics =
     asked === undefined
       ? [...image.topics.values()].map((topic) => shown.topic(topic))
-      : found.map((one) => shown.found(one, image));
+      : onceEach(found.map((one) => shown.found(one, image)));
   return {
     brokers: nodes,
     clusterId: image.clusterId ?? null,
@@ -61,6 +62,11 @@ const metadata: DoorHandler<"Metadata"> = async (request, context) => {
   };
 };
 
+/** Whatever is asked for twice is told once. */
+function onceEach(topics: readonly MetadataTopic[]): readonly MetadataTopic[] {
+  return [...new Map(topics.map((topic) => [`${topic.name} ${topic.topicId}`, topic])).values()];
+}
+
 /** What became of one topic that was asked for. */
 type Found =
   | { readonly topic: TopicImage }
@@ -71,24 +77,29 @@ async function find(
   asked: readonly { readonly name: string | null; readonly topicId: string }[],
   allowAutoCreate: boolean,
 ): Promise<readonly Found[]> {
-  const names = asked.flatMap(({ name }) => (name === null ? [] : [name]));
+  // As in Kafka, an id counts for more than a name beside it.
+  const named = (one: { readonly name: string | null; readonly topicId: string }): boolean =>
+    one.name !== null && one.topicId === ZERO_UUID;
+  const names = asked.flatMap((one) => (named(one) ? [one.name as string] : []));
   const byName = await broker.topics(names, allowAutoCreate);
   let next = 0;
-  return asked.map(({ name, topicId }): Found => {
-    if (name === null) {
+  return asked.map((one): Found => {
+    const { name, topicId } = one;
+    if (name === null || !named(one)) {
       const topic = broker.image().topics.get(topicId);
-      return topic === undefined ? { error: "UNKNOWN_TOPIC_ID", name, id: topicId } : { topic };
+      if (topic !== undefined) return { topic };
+      return { error: "UNKNOWN_TOPIC_ID", name: null, id: topicId };
     }
-    const one = byName[next++];
-    if (one === undefined) return { error: "UNKNOWN_TOPIC_OR_PARTITION", name, id: ZERO_UUID };
-    if (!("code" in one)) return { topic: one };
-    const error = one.code === "UNKNOWN_TOPIC_OR_PARTITION" ? unknownOrBad(name) : one.code;
+    const result = byName[next++];
+    if (result === undefined) return { error: "UNKNOWN_TOPIC_OR_PARTITION", name, id: ZERO_UUID };
+    if (!("code" in result)) return { topic: result };
+    const error = result.code === "UNKNOWN_TOPIC_OR_PARTITION" ? unknownOrBad(name) : result.code;
     return { error, name, id: ZERO_UUID };
   });
 }
 
 /** A name that no topic can have is worth no second try, and Kafka says so. */
-function unknownOrBad(name: string): ErrorCode {
+export function unknownOrBad(name: string): ErrorCode {
   try {
     checkTopicName(name);
     return "UNKNOWN_TOPIC_OR_PARTITION";
@@ -150,16 +161,17 @@ class Shown {
 }
 
 const describeCluster: DoorHandler<"DescribeCluster"> = (request, { broker, listenerName }) => {
-  const image = broker.image();
-  const clusterId = image.clusterId ?? "";
   if (request.endpointType !== BROKERS_ENDPOINT) {
+    const mismatched = request.endpointType === CONTROLLERS_ENDPOINT;
     return {
-      errorCode: errorNumber("UNSUPPORTED_VERSION"),
-      errorMessage: "controllers are not reached by clients; ask for brokers",
-      clusterId,
+      errorCode: errorNumber(mismatched ? "MISMATCHED_ENDPOINT_TYPE" : "UNSUPPORTED_ENDPOINT_TYPE"),
+      errorMessage: `endpoint_type is ${request.endpointType}; allowed is ${BROKERS_ENDPOINT} (brokers)`,
+      clusterId: "",
       brokers: [],
     };
   }
+  const image = broker.image();
+  const clusterId = image.clusterId ?? "";
   const live = nodeEndpoints(broker.liveBrokers(), listenerName);
   const shown = request.includeFencedBrokers
     ? nodeEndpoints(image.brokers.values(), listenerName)
@@ -206,6 +218,7 @@ const describeTopicPartitions: DoorHandler<"DescribeTopicPartitions"> = (request
       continue;
     }
     const from = cursor?.topicName === name ? Math.max(0, cursor.partitionIndex) : 0;
+    if (room === 0) return { topics, nextCursor: { topicName: name, partitionIndex: from } };
     const page = topic.partitions.slice(from, from + room);
     if (page.length > 0 || from === 0) {
       topics.push(described(topic, page, from, shown));
@@ -221,7 +234,8 @@ const describeTopicPartitions: DoorHandler<"DescribeTopicPartitions"> = (request
 
 function unknownTopic(name: string): DescribedTopic {
   const errorCode = errorNumber(unknownOrBad(name));
-  return { errorCode, name, topicId: ZERO_UUID, partitions: [] };
+  const topicAuthorizedOperations = TOPIC_OPERATIONS;
+  return { errorCode, name, topicId: ZERO_UUID, partitions: [], topicAuthorizedOperations };
 }
 
 /** Java's client takes no null for the two lists of KIP-966. */

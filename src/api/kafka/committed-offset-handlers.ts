@@ -10,7 +10,7 @@ import type {
 } from "../../group/calls.ts";
 import type { Requests, ResponseInputs } from "../../kafka-wire/messages.ts";
 import { ZERO_UUID } from "../../kafka-wire/reader.ts";
-import type { MetadataImage } from "../../metadata/image.ts";
+import { type MetadataImage, topicByName } from "../../metadata/image.ts";
 import { NONE, type PartitionIndex } from "../../model/ids.ts";
 import { errorNumber, type Handlers, type RequestContext } from "./handler.ts";
 
@@ -36,6 +36,7 @@ function nameOf(
   return version < TOPIC_IDS ? topic.name : broker.image().topics.get(topic.topicId)?.name;
 }
 
+const UNKNOWN_PARTITION = errorNumber({ code: "UNKNOWN_TOPIC_OR_PARTITION" });
 const UNKNOWN_ID = errorNumber({ code: "UNKNOWN_TOPIC_ID" });
 
 async function offsetCommit(
@@ -44,7 +45,9 @@ async function offsetCommit(
 ): Promise<ResponseInputs["OffsetCommit"]> {
   const { broker, version } = context;
   const retentionMs = version <= RETENTION_LAST ? request.retentionTimeMs : NONE;
-  const named = request.topics.map((topic) => ({ topic, name: nameOf(topic, context) }));
+  const named = request.topics
+    .filter((topic) => topic.partitions.length > 0)
+    .map((topic) => ({ topic, name: nameOf(topic, context) }));
   const offsets: CommitOffset[] = [];
   for (const { topic, name } of named) {
     if (name === undefined) continue;
@@ -188,32 +191,40 @@ async function offsetDelete(
   { groupId, topics }: Requests["OffsetDelete"],
   { broker }: RequestContext,
 ): Promise<ResponseInputs["OffsetDelete"]> {
+  const image = broker.image();
+  const known = (name: string, index: number): boolean =>
+    topicByName(image, name)?.partitions[index] !== undefined;
   const { error, partitions } = await broker.deleteOffsets({
     groupId,
     partitions: topics.flatMap((topic) =>
-      topic.partitions.map(({ partitionIndex }) => ({
-        topic: topic.name,
-        partition: partitionIndex,
-      })),
+      topic.partitions
+        .filter(({ partitionIndex }) => known(topic.name, partitionIndex))
+        .map(({ partitionIndex }) => ({
+          topic: topic.name,
+          partition: partitionIndex,
+        })),
     ),
   });
   return {
     errorCode: errorNumber(error),
-    topics: error === undefined ? deleted(topics, partitions) : [],
+    topics: error === undefined ? deleted(topics, partitions, known) : [],
   };
 }
 
 function deleted(
   topics: Requests["OffsetDelete"]["topics"],
   results: readonly PartitionResult[],
+  known: (name: string, index: number) => boolean,
 ): ResponseInputs["OffsetDelete"]["topics"] {
   let next = 0;
   const errorOf = (): GroupError | undefined => results[next++]?.error;
-  return topics.map(({ name, partitions }) => ({
+  // As in Kafka, a topic without partitions has no answer.
+  const asked = topics.filter(({ partitions }) => partitions.length > 0);
+  return asked.map(({ name, partitions }) => ({
     name,
     partitions: partitions.map(({ partitionIndex }) => ({
       partitionIndex,
-      errorCode: errorNumber(errorOf()),
+      errorCode: known(name, partitionIndex) ? errorNumber(errorOf()) : UNKNOWN_PARTITION,
     })),
   }));
 }

@@ -2,6 +2,7 @@
 import type { DescribedConfigEntry } from "../../broker/broker-api.ts";
 import type { Requests, ResponseInputs } from "../../kafka-wire/messages.ts";
 import type { AlterConfigs, ConfigOperation, ItemError } from "../../metadata/commands.ts";
+import { checkTopicName } from "../../metadata/decide/topic-names.ts";
 import type { ConfigResourceType } from "../../metadata/records.ts";
 import type { ConfigType } from "../../model/config-definition.ts";
 import { LIMITS } from "../../model/limits.ts";
@@ -13,12 +14,16 @@ import {
   type ToldError,
   toldError,
 } from "./admin-requests.ts";
-import { CONFIG_SOURCES, CONFIG_TYPES, RESOURCE_TYPES } from "./config-numbers.ts";
+import { unknownOrBad } from "./cluster-handlers.ts";
+import { CONFIG_SOURCES, CONFIG_TYPES, isShown, RESOURCE_TYPES } from "./config-numbers.ts";
 import { errorNumber, type Handlers, type RequestContext } from "./handler.ts";
 
 type Described = ResponseInputs["DescribeConfigs"]["results"][number];
 type AlteredResource = Requests["AlterConfigs"]["resources"][number];
 type ChangedResource = Requests["IncrementalAlterConfigs"]["resources"][number];
+
+/** Where nothing is wrong Kafka's message is empty here, and not null. */
+const NO_ERROR: ToldError = { errorCode: 0, errorMessage: "" };
 
 function describeConfigs(
   { resources, includeDocumentation, includeSynonyms }: Requests["DescribeConfigs"],
@@ -30,16 +35,19 @@ function describeConfigs(
     try {
       // Nobody subscribes clients to metrics here: there is nothing set for any of them.
       if (resourceType === RESOURCE_TYPES.clientMetrics) {
-        return { ...told, ...toldError(null), configs: [] };
+        return { ...told, ...NO_ERROR, configs: [] };
       }
       const resource = resourceOf(resourceType);
       const [described] = broker.describeConfigs([{ resource, name: resourceName }]);
       if (described?.error !== undefined) {
-        return { ...told, ...toldError(described.error), configs: [] };
+        const { code } = described.error;
+        const named = code === "UNKNOWN_TOPIC_OR_PARTITION" ? unknownOrBad(resourceName) : code;
+        return { ...told, ...toldError({ ...described.error, code: named }), configs: [] };
       }
-      const wanted = configurationKeys === null ? undefined : new Set(configurationKeys);
+      // As with null, no keys means all of them.
+      const wanted = configurationKeys?.length ? new Set(configurationKeys) : undefined;
       const allBrokers = resource === "broker" && resourceName === "";
-      const entries = (described?.entries ?? []).filter(
+      const entries = (described?.entries ?? []).filter(isShown).filter(
         ({ key, source }) =>
           (wanted === undefined || wanted.has(key)) &&
           // What no broker is asked about has no values but those that were set for all of them.
@@ -48,7 +56,7 @@ function describeConfigs(
       const configs = entries.map((entry) =>
         configOf(entry, includeSynonyms, includeDocumentation),
       );
-      return { ...told, ...toldError(null), configs };
+      return { ...told, ...NO_ERROR, configs };
     } catch (thrown) {
       return { ...told, ...toldError(refusalOf(thrown)), configs: [] };
     }
@@ -117,6 +125,7 @@ async function alter<Resource extends ResourceName>(
   for (const one of once) {
     try {
       if (twice.has(id(one))) throw invalidRequest(`resource ${one.resourceName} stands twice`);
+      checkTopic(one);
       changes.push(changeOf(one));
       asked.push(one);
     } catch (thrown) {
@@ -138,6 +147,13 @@ async function alter<Resource extends ResourceName>(
     resourceName: one.resourceName,
     ...toldError(refusals.get(one)),
   }));
+}
+
+/** Throws INVALID_REQUEST, INVALID_TOPIC_EXCEPTION. */
+function checkTopic({ resourceType, resourceName }: ResourceName): void {
+  if (resourceType !== RESOURCE_TYPES.topic) return;
+  if (resourceName === "") throw invalidRequest("resource_name is empty; allowed is a topic's");
+  checkTopicName(resourceName);
 }
 
 const OPERATIONS: readonly ConfigOperation["operation"][] = ["set", "delete", "append", "subtract"];

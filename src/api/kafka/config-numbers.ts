@@ -32,3 +32,8 @@ export const CONFIG_TYPES: Readonly<Record<ConfigType, number>> = {
   class: 8,
   password: 9,
 };
+
+/** Kafka tells nobody of keys that are for its own tests. */
+export function isShown({ key }: { readonly key: string }): boolean {
+  return !key.startsWith("internal.");
+}

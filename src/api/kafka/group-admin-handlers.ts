@@ -79,7 +79,7 @@ async function deleteGroups(
   { groupsNames }: Requests["DeleteGroups"],
   { broker }: RequestContext,
 ): Promise<ResponseInputs["DeleteGroups"]> {
-  const deleted = await broker.deleteGroups(groupsNames);
+  const deleted = await broker.deleteGroups([...new Set(groupsNames)]);
   return {
     results: deleted.map(({ groupId, error }) => ({ groupId, errorCode: errorNumber(error) })),
   };

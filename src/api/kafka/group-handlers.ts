@@ -31,7 +31,8 @@ async function findCoordinator(
   const keys = context.version < MANY_KEYS ? [request.key] : request.coordinatorKeys;
   const found = await Promise.all(keys.map((key) => coordinatorOf(key, request.keyType, context)));
   const [first = nobody(request.key, unknownType(request.keyType))] = found;
-  return { ...first, coordinators: found };
+  const errorMessage = first.errorCode === 0 ? "NONE" : first.errorMessage;
+  return { ...first, errorMessage, coordinators: found };
 }
 
 async function coordinatorOf(
@@ -53,7 +54,7 @@ async function coordinatorOf(
     return nobody(key, { code: "COORDINATOR_NOT_AVAILABLE", message });
   }
   const { host, port } = endpoint;
-  return { key, nodeId: brokerId, host, port, errorCode: 0, errorMessage: null };
+  return { key, nodeId: brokerId, host, port, errorCode: 0, errorMessage: "" };
 }
 
 function nobody(key: string, error: GroupError): Coordinator {
@@ -81,7 +82,8 @@ async function joinGroup(
     clientHost: `/${clientHost}`,
     sessionTimeoutMs,
     // Version 0 had one timeout for both.
-    rebalanceTimeoutMs: version === 0 ? sessionTimeoutMs : rebalanceTimeoutMs,
+    // What is wrong with it is told of the session's.
+    rebalanceTimeoutMs: version === 0 ? Math.max(1, sessionTimeoutMs) : rebalanceTimeoutMs,
     protocolType: request.protocolType,
     protocols: request.protocols.map(({ name, metadata }) => ({ name, metadata: copy(metadata) })),
     requireKnownMemberId: version >= KNOWN_MEMBERS,

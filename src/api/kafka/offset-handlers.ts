@@ -1,7 +1,9 @@
 /** ListOffsets and OffsetForLeaderEpoch: questions about logs. */
 import type { ListOffsetOne } from "../../broker/broker-api.ts";
 import type { ResponseInputs } from "../../kafka-wire/messages.ts";
+import { topicByName } from "../../metadata/image.ts";
 import { NONE } from "../../model/ids.ts";
+import { duplicatesOf } from "./admin-requests.ts";
 import type { DoorHandler, DoorHandlers } from "./door-handler.ts";
 import { errorNumber } from "./wire-errors.ts";
 
@@ -23,10 +25,16 @@ const SINCE: ReadonlyMap<number, number> = new Map([
 const listOffsets: DoorHandler<"ListOffsets"> = async ({ topics }, { broker, version }) => {
   const asked: ListOffsetOne[] = [];
   // What is answered here, else undefined: the next of the broker's results.
-  const rows = topics.map(({ name, partitions }) => ({
-    name,
-    partitions: partitions.map((partition): OffsetResponse | number => {
+  const rows = topics.flatMap(({ name, partitions }) => {
+    if (partitions.length === 0) return [];
+    const twice = duplicatesOf(partitions.map(({ partitionIndex }) => partitionIndex));
+    const once = new Map(partitions.map((one) => [one.partitionIndex, one]));
+    const answers = [...once.values()].map((partition): OffsetResponse | number => {
       const { partitionIndex, timestamp, currentLeaderEpoch } = partition;
+      // Kafka refuses both, and answers once.
+      if (twice.has(partitionIndex)) {
+        return { partitionIndex, errorCode: errorNumber("INVALID_REQUEST") };
+      }
       const since = SINCE.get(timestamp) ?? 0;
       if (timestamp < EARLIEST_PENDING_UPLOAD || version < since) {
         return { partitionIndex, errorCode: errorNumber("UNSUPPORTED_VERSION") };
@@ -37,8 +45,9 @@ const listOffsets: DoorHandler<"ListOffsets"> = async ({ topics }, { broker, ver
       const one = { topic: name, partition: partitionIndex, timestamp: local, currentLeaderEpoch };
       asked.push(one);
       return partitionIndex;
-    }),
-  }));
+    });
+    return [{ name, partitions: answers }];
+  });
   const results = await broker.listOffsets(asked);
   let next = 0;
   return {
@@ -73,11 +82,17 @@ const offsetForLeaderEpoch: DoorHandler<"OffsetForLeaderEpoch"> = (
   }
   return {
     topics: topics.map(({ topic, partitions }) => {
+      const image = topicByName(broker.image(), topic);
       const results = broker.leaderEpochEnds(partitions.map((one) => ({ topic, ...one })));
       return {
         topic,
-        partitions: partitions.map(({ partition }, index) => {
+        partitions: partitions.map(({ partition, leaderEpoch }, index) => {
           const result = results[index];
+          const current = image?.partitions[partition]?.leaderEpoch ?? leaderEpoch;
+          // Of an epoch that is to come Kafka knows no end.
+          if (result?.error === undefined && leaderEpoch > current) {
+            return { errorCode: 0, partition, leaderEpoch: NONE, endOffset: NONE };
+          }
           return {
             errorCode: errorNumber(result?.error),
             partition,

@@ -3,6 +3,7 @@ import type { ProduceResult } from "../../broker/broker-api.ts";
 import type { Requests, ResponseInputs } from "../../kafka-wire/messages.ts";
 import { type ErrorCode, OttlaError } from "../../model/errors.ts";
 import { NONE } from "../../model/ids.ts";
+import { MAGIC_V2 } from "../../record/batch.ts";
 import { Disconnect, type DoorHandler, type DoorHandlers } from "./door-handler.ts";
 import { hintedEndpoints } from "./endpoints.ts";
 import type { RequestContext } from "./handler.ts";
@@ -19,7 +20,12 @@ const KNOWS_ZSTD = 7;
 const TOPIC_IDS = 13;
 /** KIP-951 */
 const KNOWS_HINTS = 10;
+/** How long the leader's own write may take, whatever a client says. */
+const OWN_WRITE_MS = 30_000;
+const BASE_OFFSET_BYTES = 8;
+const MAGIC_AT = 16;
 const ATTRIBUTES_LOW_BYTE_AT = 22;
+const TRANSACTIONAL = 0x10;
 const COMPRESSION_MASK = 7;
 const ZSTD = 4;
 
@@ -29,17 +35,23 @@ const produce: DoorHandler<"Produce"> = (request, context) => {
   if (request.transactionalId !== null) {
     throw new Disconnect("it writes in a transaction, which is not built yet");
   }
+  const transactional = request.topicData.some((topic) =>
+    topic.partitionData.some(isTransactional),
+  );
   const pending: (ProduceResult | Promise<ProduceResult>)[] = [];
   for (const topic of request.topicData) {
     const name = version >= TOPIC_IDS ? nameOf(context, topic) : topic.name;
     for (const data of topic.partitionData) {
-      const refused = refusalOf(name, data, version);
+      const refused = transactional
+        ? "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"
+        : refusalOf(name, data, version);
       if (refused !== undefined || name === undefined || data.records === null) {
         pending.push(failure(refused ?? "INVALID_RECORD", "there is no record batch"));
         continue;
       }
       const { index: partition, records: batch } = data;
-      const { timeoutMs } = request;
+      // Kafka's timeout is for the other replicas: what the leader alone must do is not cut off.
+      const timeoutMs = acks === 1 ? Math.max(request.timeoutMs, OWN_WRITE_MS) : request.timeoutMs;
       pending.push(broker.produce({ topic: name, partition, batch, acks, timeoutMs }));
     }
   }
@@ -54,6 +66,12 @@ const produce: DoorHandler<"Produce"> = (request, context) => {
   });
 };
 
+/** Such a batch without a transactional id: as in Kafka, nothing of the request is written. */
+function isTransactional({ records }: PartitionData): boolean {
+  if (records?.[MAGIC_AT] !== MAGIC_V2) return false;
+  return ((records[ATTRIBUTES_LOW_BYTE_AT] ?? 0) & TRANSACTIONAL) !== 0;
+}
+
 function nameOf({ broker }: RequestContext, { topicId }: Topic): string | undefined {
   return broker.image().topics.get(topicId)?.name;
 }
@@ -66,6 +84,9 @@ function refusalOf(
 ): ErrorCode | undefined {
   if (name === undefined) return "UNKNOWN_TOPIC_ID";
   if (records === null || records.length === 0) return "INVALID_RECORD";
+  // Formats 0 and 1; their messages may be shorter than the header of a batch.
+  if ((records[MAGIC_AT] ?? MAGIC_V2) < MAGIC_V2) return "INVALID_RECORD";
+  if (records.subarray(0, BASE_OFFSET_BYTES).some((byte) => byte !== 0)) return "INVALID_RECORD";
   const compression = (records[ATTRIBUTES_LOW_BYTE_AT] ?? 0) & COMPRESSION_MASK;
   if (version < KNOWS_ZSTD && compression === ZSTD) return "UNSUPPORTED_COMPRESSION_TYPE";
   return undefined;
@@ -83,7 +104,9 @@ function respond(
   { broker, version, listenerName }: RequestContext,
 ): ResponseInputs["Produce"] {
   let next = 0;
-  const responses = request.topicData.map(({ name, topicId, partitionData }): TopicResponse => {
+  // As in Kafka, a topic without partitions has no answer.
+  const asked = request.topicData.filter(({ partitionData }) => partitionData.length > 0);
+  const responses = asked.map(({ name, topicId, partitionData }): TopicResponse => {
     const partitionResponses = partitionData.map(({ index }) =>
       partitionResponse(index, results[next++] as ProduceResult),
     );
@@ -129,8 +152,15 @@ function wireCode(code: ErrorCode): ErrorCode {
   }
 }
 
+/** Its id or its epoch alone says nothing of a producer. */
+function isHalf({ producerId, producerEpoch }: Requests["InitProducerId"]): boolean {
+  return (producerId === NONE) !== (producerEpoch === NONE);
+}
+
 /** With a transactional id it is for transactions; without, the id that is given does not matter. */
-const initProducerId: DoorHandler<"InitProducerId"> = async ({ transactionalId }, { broker }) => {
+const initProducerId: DoorHandler<"InitProducerId"> = async (request, { broker }) => {
+  const { transactionalId } = request;
+  if (isHalf(request)) return { errorCode: errorNumber("INVALID_REQUEST"), producerEpoch: NONE };
   if (transactionalId !== null) {
     const errorCode = errorNumber(
       transactionalId === "" ? "INVALID_REQUEST" : "UNSUPPORTED_VERSION",

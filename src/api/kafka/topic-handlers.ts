@@ -14,6 +14,7 @@ import type {
 } from "../../metadata/commands.ts";
 import { OttlaError } from "../../model/errors.ts";
 import { type BrokerId, NONE } from "../../model/ids.ts";
+import { OFFSETS_TOPIC } from "../../model/internal-topics.ts";
 import {
   duplicatesOf,
   invalidRequest,
@@ -22,13 +23,14 @@ import {
   toldError,
   waitOf,
 } from "./admin-requests.ts";
-import { CONFIG_SOURCES } from "./config-numbers.ts";
+import { CONFIG_SOURCES, isShown } from "./config-numbers.ts";
 import { errorNumber, type Handlers, type RequestContext } from "./handler.ts";
 
 /** Since then topics are deleted by name or by id. */
 const DELETED_BY_ID = 6;
 /** Before it, clients know no TOPIC_DELETION_DISABLED. */
 const KNOWS_DELETION_DISABLED = 3;
+const PREFERRED = 0;
 const UNCLEAN = 1;
 
 type NewTopicAsked = Requests["CreateTopics"]["topics"][number];
@@ -65,6 +67,19 @@ async function createTopics(
 }
 
 function newTopic(topic: NewTopicAsked): NewTopic {
+  if (topic.assignments.some(({ brokerIds }) => brokerIds.some((id) => id < 0))) {
+    throw new OttlaError("INVALID_REPLICA_ASSIGNMENT", `${topic.name}: a broker's id is below 0`, {
+      field: "assignments",
+    });
+  }
+  if (
+    topic.assignments.length > 0 &&
+    (topic.numPartitions !== NONE || topic.replicationFactor !== NONE)
+  ) {
+    throw invalidRequest(
+      `${topic.name} has replicas assigned, ${topic.numPartitions} partitions and a replication factor of ${topic.replicationFactor}; with an assignment both are -1`,
+    );
+  }
   const configs: Record<string, string> = {};
   for (const { name, value } of topic.configs) {
     if (value === null) {
@@ -113,7 +128,7 @@ function created(
     errorMessage: null,
     numPartitions: result.partitionsCount,
     replicationFactor: result.replicationFactor,
-    configs: (described?.entries ?? []).map(createdConfig),
+    configs: (described?.entries ?? []).filter(isShown).map(createdConfig),
   };
 }
 
@@ -135,24 +150,32 @@ async function deleteTopics(
   { topicNames, topics: named, timeoutMs }: Requests["DeleteTopics"],
   { broker, version }: RequestContext,
 ): Promise<ResponseInputs["DeleteTopics"]> {
-  const asked =
+  const given =
     version < DELETED_BY_ID ? topicNames.map((name) => ({ name, topicId: ZERO_UUID })) : named;
+  // As in Kafka, what is named twice is refused, once, and stays.
+  const twice = duplicatesOf(given.flatMap(({ name }) => (name === null ? [] : [name])));
+  const asked = given.filter(({ name }) => name === null || !twice.has(name));
+  const refused = [...twice].map((name) => ({
+    name,
+    topicId: ZERO_UUID,
+    ...toldError(refusalOf(invalidRequest(`topic ${name} stands twice`))),
+  }));
+  if (asked.length === 0 && refused.length > 0) return { responses: refused };
   const topics = asked.map(({ name, topicId }) => ({
     ...(name === null ? {} : { name }),
     ...(topicId === ZERO_UUID ? {} : { topicId }),
   }));
   const reply = await settled(broker.controller("delete-topics", { topics }, waitOf(timeoutMs)));
-  return {
-    responses: asked.map((topic, index) => {
-      const result = "value" in reply ? reply.value.topics[index] : undefined;
-      const error = "error" in reply ? reply.error : (result?.error ?? null);
-      const known = error?.code === "TOPIC_DELETION_DISABLED" && version < KNOWS_DELETION_DISABLED;
-      return {
-        ...identity(topic, result, version),
-        ...toldError(known ? { ...error, code: "INVALID_REQUEST" } : error),
-      };
-    }),
-  };
+  const responses = asked.map((topic, index) => {
+    const result = "value" in reply ? reply.value.topics[index] : undefined;
+    const error = "error" in reply ? reply.error : (result?.error ?? null);
+    const known = error?.code === "TOPIC_DELETION_DISABLED" && version < KNOWS_DELETION_DISABLED;
+    return {
+      ...identity(topic, result, version),
+      ...toldError(known ? { ...error, code: "INVALID_REQUEST" } : error),
+    };
+  });
+  return { responses: [...responses, ...refused] };
 }
 
 /** As it was asked for; what was asked for by id has its name too, if it has one. */
@@ -176,6 +199,7 @@ async function createPartitions(
     if (twice.has(name)) {
       return { name, ...toldError(refusalOf(invalidRequest(`topic ${name} stands twice`))) };
     }
+    if (assignments?.length === 0) return { name, ...toldError(noReplicas(name)) };
     const assignment = assignments?.map(({ brokerIds }) => brokerIds) ?? [];
     const request = { topic: name, partitionsCount: count, assignment, validateOnly };
     const reply = await settled(broker.controller("create-partitions", request, waitOf(timeoutMs)));
@@ -184,12 +208,21 @@ async function createPartitions(
   return { results: await Promise.all(results) };
 }
 
+/** An assignment that is given is one for each new partition. */
+function noReplicas(name: string): ItemError {
+  return {
+    code: "INVALID_REPLICA_ASSIGNMENT",
+    message: `${name}: assignments is empty; allowed are null and one for each new partition`,
+  };
+}
+
 async function deleteRecords(
   { topics, timeoutMs }: Requests["DeleteRecords"],
   { broker }: RequestContext,
 ): Promise<ResponseInputs["DeleteRecords"]> {
   const items = topics.flatMap(({ name, partitions }) =>
-    partitions.map(({ partitionIndex, offset }) => ({
+    // What groups have committed is not deleted from outside.
+    (name === OFFSETS_TOPIC ? [] : partitions).map(({ partitionIndex, offset }) => ({
       topic: name,
       partition: partitionIndex,
       beforeOffset: offset,
@@ -201,6 +234,10 @@ async function deleteRecords(
     topics: topics.map(({ name, partitions }) => ({
       name,
       partitions: partitions.map(({ partitionIndex }) => {
+        if (name === OFFSETS_TOPIC) {
+          const errorCode = errorNumber("INVALID_TOPIC_EXCEPTION");
+          return { partitionIndex, lowWatermark: NONE, errorCode };
+        }
         const result = deleted[next++];
         return {
           partitionIndex,
@@ -216,6 +253,9 @@ async function electLeaders(
   { electionType, topicPartitions, timeoutMs }: Requests["ElectLeaders"],
   { broker }: RequestContext,
 ): Promise<ResponseInputs["ElectLeaders"]> {
+  if (electionType !== PREFERRED && electionType !== UNCLEAN) {
+    return { errorCode: errorNumber("INVALID_REQUEST"), replicaElectionResults: [] };
+  }
   const request: ElectLeaders = {
     type: electionType === UNCLEAN ? "unclean" : "preferred",
     partitions:

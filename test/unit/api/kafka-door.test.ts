@@ -267,7 +267,6 @@ describe("Metadata", () => {
       [0, "orders", ID],
       [3, "nobody", "AAAAAAAAAAAAAAAAAAAAAA"],
       [100, null, GONE_ID],
-      [0, "orders", ID],
       [17, "no such/name", "AAAAAAAAAAAAAAAAAAAAAA"],
     ]);
     expect(asked).toEqual([[["nobody", "orders", "no such/name"], false]]);
@@ -368,6 +367,19 @@ describe("Produce", () => {
       ...change,
     };
   }
+
+  it("refuses what Kafka refuses before a log sees it", async () => {
+    await openTo(good);
+    const [old, moved] = [batch(), batch()];
+    [old[16], moved[7]] = [1, 77];
+    const cases = [[87, old, moved] as const, [53, batch(), batch(0x10)] as const];
+    for (const [code, ...records] of cases) {
+      const body = request(records.map((one, index) => [index, one]));
+      const [topic] = (await ask("Produce", 8, body)).responses;
+      expect(topic?.partitionResponses.map(({ errorCode }) => errorCode)).toEqual([code, code]);
+    }
+    expect(produced).toEqual([]);
+  });
 
   it("hands each batch on as a view of the frame, and answers in the request's order", async () => {
     await openTo(good, moved);
@@ -498,15 +510,17 @@ describe("ListOffsets and OffsetForLeaderEpoch", () => {
       leaderEpochEnds: (items) =>
         items.map(({ leaderEpoch }) => ({ error: undefined, leaderEpoch, endOffset: 9 })),
     });
-    const partitions = [{ partition: 0, leaderEpoch: 3 }];
+    const partitions = [
+      { partition: 0, leaderEpoch: 0 },
+      { partition: 0, leaderEpoch: 1_000 },
+    ];
     const body = { replicaId: -1, topics: [{ topic: "orders", partitions }] };
     const { topics } = await ask("OffsetForLeaderEpoch", 4, body);
-    expect(topics[0]?.partitions[0]).toEqual({
-      errorCode: 0,
-      partition: 0,
-      leaderEpoch: 3,
-      endOffset: 9,
-    });
+    // Of an epoch that is to come it knows no end, as Kafka.
+    expect(topics[0]?.partitions).toEqual([
+      { errorCode: 0, partition: 0, leaderEpoch: 0, endOffset: 9 },
+      { errorCode: 0, partition: 0, leaderEpoch: -1, endOffset: -1 },
+    ]);
     const replica = await ask("OffsetForLeaderEpoch", 4, { ...body, replicaId: 2 });
     expect(replica.topics[0]?.partitions[0]?.errorCode).toBe(31);
   });

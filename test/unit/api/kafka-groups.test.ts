@@ -109,7 +109,7 @@ describe("FindCoordinator", () => {
     if (version < 4) expect(found).toMatchObject(there);
     else {
       expect(found.coordinators).toEqual(
-        ["g", "h"].map((key) => ({ ...there, key, errorMessage: null })),
+        ["g", "h"].map((key) => ({ ...there, key, errorMessage: "" })),
       );
     }
   });

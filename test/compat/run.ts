@@ -94,12 +94,13 @@ const { values } = parseArgs({
   options: { client: { type: "string", multiple: true }, report: { type: "string" } },
 });
 const directory = mkdtempSync(join(tmpdir(), "ottla-compat-"));
+process.once("exit", () => {
+  rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+});
 try {
   await main(chosen(values.client ?? []), directory);
 } catch (thrown) {
   checks.fail("the run", thrown instanceof Error ? String(thrown.stack) : String(thrown));
-} finally {
-  rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 }
 say("done");
 const { failed, failures, passed } = checks;

@@ -10,8 +10,8 @@ export interface GroupsConfig {
   readonly maxSessionTimeoutMs: number;
   readonly maxSize: number;
   /**
-   * `group.coordinator.append.linger.ms`: how long records are collected; those that come while an
-   * append is under way ride in the next. With -1 as long as there are many calls, 5 ms at most.
+   * `group.coordinator.append.linger.ms`: how long records are collected; with -1 those that come
+   * while an append is under way ride in the next.
    */
   readonly appendLingerMs: number;
   readonly offsetMetadataMaxBytes: number;

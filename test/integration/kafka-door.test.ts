@@ -155,8 +155,8 @@ describe("kafkajs", () => {
         { partition: 0, offset: "1" },
       ]);
       const { brokers, clusterId } = await kafkaAdmin.describeCluster();
-      expect(brokers.map(({ port }) => port).sort()).toEqual(
-        cluster.brokerIds.map((id) => cluster.portsOf(id).kafkaPort).sort(),
+      expect(new Set(brokers.map(({ port }) => port))).toEqual(
+        new Set(cluster.brokerIds.map((id) => cluster.portsOf(id).kafkaPort)),
       );
       expect(clusterId).toHaveLength(22);
       const { topics } = await kafkaAdmin.fetchTopicMetadata({ topics: ["times"] });

@@ -25,7 +25,6 @@ import { LIMITS } from "../../model/limits.ts";
 import type { Ports } from "../../ports/ports.ts";
 import type { LeaderListener, LeaderReplica } from "../../runtime/leader-replica.ts";
 import { OncePerTurn } from "../../runtime/once-per-turn.ts";
-import { AppendPace } from "./append-pace.ts";
 import { appendBatch, readOffsets, sealBatches } from "./offset-log.ts";
 
 export interface CoordinatorShardOptions {
@@ -64,12 +63,9 @@ export class CoordinatorShard implements LeaderListener {
   readonly #callers = new Map<Token, Caller>();
   readonly #deletedTopics = new Set<string>();
   readonly #flush: OncePerTurn;
-  readonly #pace = new AppendPace();
   #groups: GroupShard;
   #state: "loading" | "active" | "closed" = "loading";
   #token = 0;
-  /** Of the last append. */
-  #sequence = 0;
   #append: Append | undefined;
   #lingering = false;
   #expiring = false;
@@ -326,13 +322,10 @@ export class CoordinatorShard implements LeaderListener {
   /** What comes in one turn rides together, and so does what comes during an append. */
   #scheduleAppend(): void {
     const { appendLingerMs } = this.#options.config;
-    const adapts = appendLingerMs < 0;
-    const waitMs = adapts ? this.#pace.waitMs(this.#ports.clock.monotonicMs()) : appendLingerMs;
-    if (this.#lingering) return;
-    if (waitMs === 0) this.#flush.schedule();
-    else {
+    if (appendLingerMs <= 0) this.#flush.schedule();
+    else if (!this.#lingering) {
       this.#lingering = true;
-      this.#ports.timers.after(waitMs, () => {
+      this.#ports.timers.after(appendLingerMs, () => {
         this.#lingering = false;
         this.#startAppend();
       });
@@ -344,8 +337,6 @@ export class CoordinatorShard implements LeaderListener {
     const proposal = this.#groups.takeProposal();
     if (proposal === undefined) return;
     const { records, sequence } = proposal;
-    this.#pace.began(this.#ports.clock.monotonicMs(), sequence - this.#sequence);
-    this.#sequence = sequence;
     const append: Append = { batches: [], sequence, endOffset: Number.POSITIVE_INFINITY };
     this.#append = append;
     sealBatches(records, this.#ports, this.#options.config.offsetsTopicCompression)

@@ -100,22 +100,6 @@ describe("one coordinator", () => {
     expect(await committedOn(desk, 1)).toEqual([499]);
   });
 
-  test("collects for a moment after an append of many calls", async () => {
-    const desk = await GroupDesk.start();
-    const member = await desk.member(1);
-    const log = desk.cluster.member(1).logs.get(OFFSETS_ID, 0);
-    const coordinator = desk.coordinatorOf(1);
-    const commit = () => coordinator.offsetCommit(member.commit([0, 1]));
-    await desk.settle(Promise.all(Array.from({ length: 50 }, commit)));
-    const before = log.batches.length;
-    const first = commit();
-    await desk.cluster.run(1);
-    expect(log.batches.length).toBe(before);
-    const second = commit();
-    await desk.settle(Promise.all([first, second]));
-    expect(log.batches.length).toBe(before + 1);
-  });
-
   test("writes again, in order, what the disk would not take", async () => {
     const desk = await GroupDesk.start();
     const member = await desk.member(1);

@@ -156,7 +156,7 @@ export class OneFetch implements FetchOnce, LeaderListener {
       .catch((error: unknown) => this.#ports.fatal("a fetch failed", error));
   }
 
-  /** Undefined if the part is done with for now; never rejects. */
+  /** Undefined if there is nothing to read; never rejects. */
   #read(part: Part, maxBytes: number): Promise<void> | undefined {
     const { leader, one } = part;
     if (part.ended !== undefined || leader === undefined) return undefined;

@@ -1,5 +1,5 @@
 /** The command-line tools of Kafka itself, and with them its Java clients. */
-import { existsSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ClientFacts, CompatClient, Found, ReadRecord, Workshop } from "./client.ts";
 import { longMember } from "./program-client.ts";
@@ -20,7 +20,6 @@ const QUORUM = "org.apache.kafka.tools.MetadataQuorumCommand";
 const LOG_DIRS = "org.apache.kafka.tools.LogDirsCommand";
 const VERSIONS = "org.apache.kafka.tools.BrokerApiVersionsCommand";
 
-const PEER = join("..", "shared", "peers", "kafka");
 const INSTALL_MS = 300_000;
 const READ_MS = "60000";
 const PERFORMANCE_RECORDS = 2_000;
@@ -30,16 +29,20 @@ const QUICK_START = { JAVA_TOOL_OPTIONS: "-XX:TieredStopAtLevel=1 -XX:+UseSerial
 
 export const javaTools: ClientFacts = { name: "Java tools", find };
 
-/** `KAFKA_HOME` is an unpacked Kafka, whose jars lie in `libs`. */
+/**
+ * `KAFKA_HOME` is an unpacked Kafka, whose jars lie in `libs`; `KAFKA_PEER` a script that runs a tool of
+ * one with `tool CLASS`.
+ */
 function toolCommand(): readonly string[] | undefined {
   const home = process.env["KAFKA_HOME"];
   if (home !== undefined) return ["java", "-cp", join(home, "libs", "*")];
-  return existsSync(PEER) ? [PEER, "tool"] : undefined;
+  const peer = process.env["KAFKA_PEER"];
+  return peer === undefined ? undefined : [peer, "tool"];
 }
 
 async function find(workshop: Workshop): Promise<Found> {
   const command = toolCommand();
-  if (command === undefined) return { notRun: "KAFKA_HOME names no Kafka" };
+  if (command === undefined) return { notRun: "neither KAFKA_HOME nor KAFKA_PEER names a Kafka" };
   try {
     const { stdout } = await run([...command, TOPICS, "--version"], { timeoutMs: INSTALL_MS });
     return { client: client(command, workshop, stdout.trim().split("\n").at(-1) ?? "?") };

@@ -5,8 +5,9 @@
  *     npm run differential [-- --kafka HOST:PORT] [--ottla HOST:PORT] [--only NAME,...] [--update]
  *
  * Each address stands for a fresh cluster of three brokers with ids 1 to 3, configured as `PROPERTIES`.
- * Without `--ottla` one is started from `dist`; without `--kafka` one by `../shared/peers/kafka`, where
- * that exists, else it says so and passes, unless `--required`. `--only` takes names of scripts, and
+ * Without `--ottla` one is started from `dist`; without `--kafka` one by the script that
+ * `KAFKA_PEER` names (`up` and `down`, at 127.0.0.1:29092); without either it passes, saying so, unless
+ * `--required`. `--only` takes names of scripts, and
  * then neither looks for reasons that are not needed nor at DIFFERENCES.md, which `--update` writes.
  */
 import { execFile } from "node:child_process";
@@ -29,7 +30,7 @@ const SCRIPTS: Readonly<Record<string, (target: Target) => Promise<void>>> = {
   data: dataScript,
   groups: groupsScript,
 };
-/** What the Kafka of `../shared/peers` has, and both need for equal answers. */
+/** What both need for equal answers. */
 const PROPERTIES = {
   "num.partitions": "6",
   "default.replication.factor": "3",
@@ -38,7 +39,6 @@ const PROPERTIES = {
   "group.initial.rebalance.delay.ms": "0",
   "auto.create.topics.enable": "true",
 };
-const PEER = "../shared/peers/kafka";
 const PEER_ADDRESS = "127.0.0.1:29092";
 const UP_MS = 300_000;
 /** npm runs everything in the package's root. */
@@ -62,14 +62,20 @@ async function main(): Promise<void> {
     end(0, [`--only ${wrong.join(",")}: allowed are ${Object.keys(SCRIPTS).join(", ")}`]);
     return;
   }
-  if (values.kafka === undefined && !existsSync(PEER)) {
-    say("!!! NOTHING WAS COMPARED: there is no Kafka here; --kafka HOST:PORT names one");
+  const peer = process.env["KAFKA_PEER"] ?? "";
+  if (values.kafka === undefined && peer === "") {
+    say("!!! NOTHING WAS COMPARED: --kafka HOST:PORT names a Kafka, KAFKA_PEER a script for one");
     end(0, values.required ? ["there is no Kafka"] : []);
     return;
   }
   const options = { token: `x${Date.now().toString(36)}`, baseTimestamp: Date.now() - 60_000 };
   const ottla = await answersOf(values.ottla ?? (await startedOttla()), "Ottla", names, options);
-  const kafka = await answersOf(values.kafka ?? (await startedKafka()), "Kafka", names, options);
+  const kafka = await answersOf(
+    values.kafka ?? (await startedKafka(peer)),
+    "Kafka",
+    names,
+    options,
+  );
   report({ ottla, kafka, whole: values.only === undefined, update: values.update });
 }
 
@@ -81,10 +87,10 @@ async function startedOttla(): Promise<string> {
   return cluster.kafkaBootstrapServers[0] as string;
 }
 
-async function startedKafka(): Promise<string> {
+async function startedKafka(peer: string): Promise<string> {
   say("Kafka starts");
-  cleanups.push(() => run(PEER, ["down"]));
-  await run(PEER, ["up", "auto.create.topics.enable=true"], { timeout: UP_MS });
+  cleanups.push(() => run(peer, ["down"]));
+  await run(peer, ["up", "auto.create.topics.enable=true"], { timeout: UP_MS });
   return PEER_ADDRESS;
 }
 

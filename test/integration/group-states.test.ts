@@ -14,7 +14,6 @@ const PARTITIONS = 4;
 const BEFORE_COUNT = 20;
 /** Committed of each partition before the coordinator dies. */
 const COMMITTED = 5;
-const HEARTBEAT_MS = 500;
 
 let cluster: Cluster;
 let bootstrapServers: readonly string[];
@@ -99,21 +98,16 @@ it.each(STATES)(
       subscribed.push(consumer.subscribe({ topics: [groupId] }));
     };
     const holder = await reach(groupId, work);
-    // It lives until the coordinator dies: nothing but that may move the group on.
-    let isHeld = true;
-    const beating = (async () => {
-      while (isHeld && holder !== undefined) {
-        await holder.heartbeat().catch(() => undefined);
-        await new Promise((resolve) => setTimeout(resolve, HEARTBEAT_MS));
-      }
-    })();
-    await eventually(`the group is ${state}`, () => isIn(groupId, state), WITHIN_MS);
+    // The holder lives until the coordinator dies: nothing but that may move the group on.
+    const isHeldIn = async (): Promise<boolean> => {
+      await holder?.heartbeat().catch(() => undefined);
+      return isIn(groupId, state);
+    };
+    await eventually(`the group is ${state}`, isHeldIn, WITHIN_MS);
     const [described] = await admin.describeGroups([groupId]);
     const coordinator = described?.coordinator as number;
     expect(described?.state).toBe(state);
-    isHeld = false;
     await cluster.killBroker(coordinator);
-    await beating;
     holder?.close();
 
     if (subscribed.length === 0) work();
